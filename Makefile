@@ -1,0 +1,54 @@
+# demo: the main job on built-in data.  test: all tests.  check: style and tests, as CI does.  bench: measure.
+# Each sets up .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+STARTED := $(shell date +%s)
+took = @echo "$(1) took $$(( $$(date +%s) - $(STARTED) )) s in all"
+
+SHELL := /bin/bash
+
+.PHONY: demo test style check bench pictures clean
+
+demo: $(READY)
+	@echo "Training on X's and O's, shifted, scaled, turned and thickened: demo/xo"
+	$(BIN)/glassnet train xo --out demo/xo --overwrite
+	@echo "Training on handwritten digits: demo/digits"
+	$(BIN)/glassnet train digits --out demo/digits --overwrite
+	@echo "Asking why an X is an X"
+	rm -rf demo/pictures
+	$(BIN)/glassnet make xo demo/pictures --count 20 --translate 0 --scale 1 --rotate 0 --weight 1
+	$(BIN)/glassnet explain demo/xo demo/pictures/X/00.png --out demo/why-x.html
+	@echo
+	@echo "Open demo/why-x.html, demo/xo/report.html and demo/digits/report.html in a browser."
+	$(call took,demo)
+
+test: $(READY)
+	$(BIN)/pytest
+	$(call took,test)
+
+style: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > .lint-imports.log || (cat .lint-imports.log; exit 1)
+	@tail -n 1 .lint-imports.log >/dev/null && echo "import floors: kept" && rm -f .lint-imports.log
+
+check: style test
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+pictures: $(READY)
+	$(BIN)/python docs/make_pictures.py
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .glassnet
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (once)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $(READY)

@@ -1,0 +1,88 @@
+"""glassnet: a glass-box ConvNet workbench.
+
+    import glassnet as gn
+
+    dataset = gn.read("digits")          # or a folder of pictures
+    model = gn.train(dataset)
+    print(model.predict("seven.png").label)
+    gn.explain(model, "seven.png").save("why.html")
+
+Names are imported when they are first used, so that importing glassnet costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from glassnet.data.dataset import Dataset
+    from glassnet.deck import cut, filter_image, filter_patch, max_pool, relu
+    from glassnet.doors.library import explain, load, read, train, xo
+    from glassnet.doors.model import Model, Prediction
+    from glassnet.errors import GlassnetError
+    from glassnet.explaining.arithmetic import Arithmetic, arithmetic
+    from glassnet.explaining.explanation import Explanation
+    from glassnet.explaining.trace import Step, trace
+    from glassnet.explaining.votes import Votes, votes
+
+__all__ = [
+    "Arithmetic",
+    "Dataset",
+    "Explanation",
+    "GlassnetError",
+    "Model",
+    "Prediction",
+    "Step",
+    "Votes",
+    "__version__",
+    "arithmetic",
+    "cut",
+    "explain",
+    "filter_image",
+    "filter_patch",
+    "load",
+    "max_pool",
+    "read",
+    "relu",
+    "trace",
+    "train",
+    "votes",
+    "xo",
+]
+
+_HOMES = {
+    "Dataset": "glassnet.data.dataset",
+    "filter_patch": "glassnet.deck",
+    "filter_image": "glassnet.deck",
+    "max_pool": "glassnet.deck",
+    "relu": "glassnet.deck",
+    "cut": "glassnet.deck",
+    "read": "glassnet.doors.library",
+    "xo": "glassnet.doors.library",
+    "train": "glassnet.doors.library",
+    "load": "glassnet.doors.library",
+    "explain": "glassnet.doors.library",
+    "Model": "glassnet.doors.model",
+    "Prediction": "glassnet.doors.model",
+    "Explanation": "glassnet.explaining.explanation",
+    "Step": "glassnet.explaining.trace",
+    "trace": "glassnet.explaining.trace",
+    "Arithmetic": "glassnet.explaining.arithmetic",
+    "arithmetic": "glassnet.explaining.arithmetic",
+    "Votes": "glassnet.explaining.votes",
+    "votes": "glassnet.explaining.votes",
+    "GlassnetError": "glassnet.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'glassnet' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""`python -m glassnet` is `glassnet`."""
+
+from glassnet.doors.cli import main
+
+main()

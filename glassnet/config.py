@@ -1,0 +1,111 @@
+"""What a person may set: a record for reading data, one for training. Flags and TOML keys come from their fields.
+
+Each field's `help` is the command line's help text, its `choices` (if any) what it may be; None means: chosen for you.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from glassnet.errors import GlassnetError
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a data set is read: only what can't be seen from the files themselves."""
+
+    kind: str | None = field(default=None, metadata={"help": "Kind of data, if it is taken for the wrong one."})
+    size: int | None = field(default=None, metadata={"help": "Longer side of the pictures as the net sees them."})
+    path: str | None = field(default=None, metadata={"help": "Column of a table that names the files."})
+    label: str | None = field(default=None, metadata={"help": "Column of a table that holds the classes."})
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 4 <= self.size <= 1024:
+            raise wrong_value("size", "a whole number from 4 to 1024", self.size)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a net is trained on a data set."""
+
+    net: str | None = field(default=None, metadata={"help": 'The net as text: "conv 32 3, relu, pool 2, fc".'})
+    epochs: int | None = field(default=None, metadata={"help": "Times each example is seen."})
+    minutes: float | None = field(default=None, metadata={"help": "Time that the training may take."})
+    batch: int | None = field(default=None, metadata={"help": "Examples in a step."})
+    learning_rate: float | None = field(default=None, metadata={"help": "Highest learning rate of the schedule."})
+    augment: bool = field(default=True, metadata={"help": "Vary the training pictures: shifts, turns, mirrors."})
+    seed: int = field(default=0, metadata={"help": "The same seed gives the same net."})
+    device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps."})
+    precision: str = field(
+        default="auto",
+        metadata={"help": "auto, float32 or bfloat16.", "choices": ("auto", "float32", "bfloat16")},
+    )
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and not 1 <= self.epochs <= 100_000:
+            raise wrong_value("epochs", "a whole number from 1 to 100,000", self.epochs)
+        if self.minutes is not None and not 0 < self.minutes <= 100_000:
+            raise wrong_value("minutes", "a time over 0", self.minutes)
+        if self.batch is not None and not 1 <= self.batch <= 65_536:
+            raise wrong_value("batch", "a whole number from 1 to 65,536", self.batch)
+        if self.learning_rate is not None and not 0 < self.learning_rate <= 100:
+            raise wrong_value("learning_rate", "a number over 0 and up to 100", self.learning_rate)
+        if not 0 <= self.seed < 2**32:
+            raise wrong_value("seed", "a whole number from 0 to 4,294,967,295", self.seed)
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise wrong_value("precision", "auto, float32 or bfloat16", self.precision)
+        if self.device.split(":")[0] not in ("auto", "cpu", "cuda", "mps"):
+            raise wrong_value("device", "auto, cpu, cuda or mps", self.device)
+
+
+def record(part: type[Reading | Training], chosen: Mapping[str, Any]) -> Reading | Training:
+    """A record of settings by name; those that are None keep their defaults. Raises GlassnetError for what can't be."""
+    return part(**{name: value for name, value in chosen.items() if value is not None})
+
+
+def wrong_value(name: str, expected: str, found: object) -> GlassnetError:
+    """The line for a setting that can't be."""
+    return GlassnetError(flag(name), expected=expected, found=repr(found), fix="Leave it out to let glassnet choose")
+
+
+def flag(name: str) -> str:
+    """A field's flag: learning_rate is --learning-rate."""
+    return "--" + name.replace("_", "-")
+
+
+def read_toml(path: Path) -> dict[str, Value]:
+    """Settings of a TOML file, each a field of Reading or Training; unknown ones and wrong types are refused."""
+    try:
+        settings = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise GlassnetError(str(path), found=f"can't be read: {error.strerror}", fix="Check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GlassnetError(str(path), expected="TOML", found=str(error), fix="Write lines like epochs = 8") from error
+    known = {f.name: str(f.type) for part in (Reading, Training) for f in dataclasses.fields(part)}
+    for name, value in settings.items():
+        name = name.replace("-", "_")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise GlassnetError(
+                str(path),
+                found=f"{name} is no setting of glassnet",
+                fix=f"Did you mean {near[0]}" if near else f"It can set {', '.join(known)}",
+            )
+        if not _fits(value, known[name]):
+            raise GlassnetError(
+                f"{path}, {name}", expected=known[name].split(" |")[0], found=repr(value), fix="Mend that line"
+            )
+    return {name.replace("-", "_"): value for name, value in settings.items()}
+
+
+def _fits(value: object, kind: str) -> bool:
+    allowed: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+    return isinstance(value, allowed[kind.split(" |")[0]]) and (isinstance(value, bool) == (kind == "bool"))

@@ -1,0 +1,187 @@
+"""Kind, Sample, Dataset: what every net learns from. Knows shapes and classes, not how a file is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet.words import by, counted
+
+SPLITS = ("train", "val", "test")
+TRAIN, VAL, TEST = range(3)
+NOT_GIVEN = -1
+
+Array = NDArray[np.uint8] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How one raw example becomes an array of one shape. Saved in the model, so that new files are treated alike.
+
+    shape: (C, *S). settings: what else a kind has to know, by name (for pictures: full_scale of wide greys).
+    """
+
+    shape: tuple[int, ...]
+    settings: Mapping[str, int | float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of one raw example. size: along its axes. channels: 1 grey, 3 colour. highest: of wide greys."""
+
+    size: tuple[int, ...]
+    channels: int
+    highest: int = 0
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Looks in columns. size: (N, axes) int32. channels: (N,) int32. highest: (N,) int64."""
+
+    size: NDArray[np.int32]
+    channels: NDArray[np.int32]
+    highest: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, looks: Sequence[Look]) -> Looks:
+        return cls(
+            np.array([one.size for one in looks], np.int32),
+            np.array([one.channels for one in looks], np.int32),
+            np.array([one.highest for one in looks], np.int64),
+        )
+
+
+class Unreadable(Exception):
+    """A file that is no whole example of its kind; the text says why, so that it reads after the file's name."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data that lies in files. One line of KINDS; `one` is the noun for a single example.
+
+    look: from a file's bytes, cheaply. prepare: from all looks and a wished longest side. decode: bytes to (C, *S).
+    look and decode raise Unreadable.
+    """
+
+    name: str
+    one: str
+    suffixes: frozenset[str]
+    look: Callable[[bytes], Look]
+    prepare: Callable[[Looks, int | None], Preparation]
+    decode: Callable[[bytes, Preparation], tuple[Array, Look]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One example. x: (C, *S) uint8 in 0..255 or float32. y: its class's place in the class list. name: where from."""
+
+    x: Array
+    y: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Samples(Sequence[Sample]):
+    """Examples in columns; the pixels may lie in a memory-mapped file.
+
+    x: (N, C, *S) uint8 or float32. y: (N,) int64. names: N. split: (N,) int8, 0 train, 1 val, 2 test, -1 not given.
+    digest: (N,) uint64, equal for identical examples. sizes: (N, axes) their size before preparation.
+    """
+
+    x: Array
+    y: NDArray[np.int64]
+    names: Sequence[str]
+    split: NDArray[np.int8]
+    digest: NDArray[np.uint64]
+    sizes: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.x), len(self.y), len(self.names), len(self.split), len(self.digest), len(self.sizes)}
+        assert len(lengths) == 1, f"columns of different lengths: {lengths}"
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, i: int) -> Sample:  # type: ignore[override]  # one example at a time; slices are columns
+        return Sample(np.asarray(self.x[i]), int(self.y[i]), self.names[i])
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What is taken off and divided by, a channel, in shares of full scale: the net sees (x / full - mean) / std."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples of one kind with their classes. Immutable; what could not be read or was passed over is kept count of.
+
+    normalisation: given only where the values themselves mean something (the X's and O's of the slides are -1 and 1);
+    otherwise None, and learnt from the training split. augment: whether varied copies make sense.
+    ignored: files that are of no kind, by suffix. root: the folder that the names are relative to, if they are files.
+    """
+
+    kind: str
+    name: str
+    classes: tuple[str, ...]
+    samples: Samples
+    preparation: Preparation
+    skipped: tuple[Skipped, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    normalisation: Normalisation | None = None
+    augment: bool = True
+    root: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, *S) of one example."""
+        return self.preparation.shape
+
+    @property
+    def full_scale(self) -> float:
+        """What the value 1.0 is in the stored arrays: 255 for uint8, 1 for float32."""
+        return 255.0 if self.samples.x.dtype == np.uint8 else 1.0
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """(K,) examples a class."""
+        return np.bincount(self.samples.y, minlength=len(self.classes))
+
+    def file(self, i: int) -> Path | None:
+        """Where example i lies on disk, if it is a file."""
+        return self.root / self.samples.names[i] if self.root is not None else None
+
+    def describe(self, times: str = "x") -> str:
+        """One line: "60,000 pictures in 10 classes, 32x32, colour"."""
+        channels = {1: "grey", 3: "colour"}.get(self.shape[0], f"{self.shape[0]} channels")
+        return (
+            f"{counted(len(self), self.kind.removesuffix('s'))} in {counted(len(self.classes), 'class', 'classes')}, "
+            f"{by(self.shape[1:], times)}, {channels}"
+        )
+
+
+def digests(x: Array) -> NDArray[np.uint64]:
+    """(N,) a 64-bit BLAKE2 hash of each example's bytes. x: (N, ...)."""
+    from hashlib import blake2b
+
+    rows = (blake2b(np.ascontiguousarray(row).data, digest_size=8).digest() for row in x)
+    return np.fromiter((int.from_bytes(row, "little") for row in rows), np.uint64, len(x))

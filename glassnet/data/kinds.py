@@ -1,0 +1,142 @@
+"""KINDS: which reader reads this data. The one way in from a path, or a built-in name, to a data set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from glassnet.config import Reading, wrong_value
+from glassnet.data import arrays, digits, pictures, tables, xo
+from glassnet.data.dataset import Dataset, Kind, Preparation
+from glassnet.data.listing import Listing, list_folder, list_named
+from glassnet.data.reading import Progress, Wish, guess, read_files
+from glassnet.errors import GlassnetError
+from glassnet.words import listed
+
+Steps = Generator[Progress, None, Dataset]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that was found but not yet read. shape: (C, *S), as a sample of the files suggests it."""
+
+    name: str
+    kind: str
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    steps: Callable[[], Steps]
+
+    def read(self) -> Dataset:
+        """Reads it to the end."""
+        return drain(self.steps())
+
+
+def find(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Source:
+    """Finds a data set and what it is, quickly: nothing is decoded but a sample.
+
+    data: a folder, a table, an .npz, or built-in data ("xo", "digits"). given: a model's preparation, to be used as it
+    is. Raises GlassnetError when nothing there can be learnt from.
+    """
+    reading = reading or Reading()
+    if reading.kind is not None and reading.kind not in KINDS:
+        raise wrong_value("kind", " or ".join(KINDS), reading.kind)
+    path = Path(data)
+    if str(data) in BUILT_IN and not path.exists():
+        return BUILT_IN[str(data)]
+    if not path.exists():
+        near = f"built-in data ({', '.join(BUILT_IN)})"
+        raise GlassnetError(
+            str(data),
+            expected=f"a folder, a table, an .npz file or {near}",
+            found="nothing there",
+            fix="Check the path",
+        )
+    if path.is_dir():
+        return _files(path, _folder(path, reading), reading, given)
+    if path.suffix.lower() == ".npz":
+        contents = arrays.look_into(path)
+        return Source(path.stem, "pictures", (), contents.shape, partial(arrays.read_steps, contents))
+    if path.suffix.lower() in tables.SUFFIXES:
+        return _files(path, _table(path, reading), reading, given)
+    raise GlassnetError(
+        str(path),
+        expected=f"a folder, a table ({', '.join(sorted(tables.SUFFIXES))}) or an .npz file",
+        found=f"a {path.suffix or 'nameless'} file",
+        fix="To ask a model about one file, use glassnet predict",
+    )
+
+
+def read(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Dataset:
+    """Reads a data set: see `find`."""
+    return find(data, reading, given).read()
+
+
+def drain(steps: Steps) -> Dataset:
+    """Runs a reading to its end, without showing its progress."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Dataset = end.value
+            return result
+
+
+def _folder(path: Path, reading: Reading) -> Listing:
+    """A manifest with a usual name; else class folders; else the only table in the folder."""
+    for name in ("labels", "metadata"):
+        for suffix in sorted(tables.SUFFIXES):
+            if (path / f"{name}{suffix}").is_file():
+                return _table(path / f"{name}{suffix}", reading)
+    try:
+        return list_folder(path, ALL_SUFFIXES)
+    except GlassnetError as error:
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in tables.SUFFIXES and p.name[0] not in "._")
+        if len(found) == 1:
+            return _table(found[0], reading)
+        if len(found) > 1:
+            raise GlassnetError(
+                str(path), found=f"several tables: {listed([p.name for p in found])}", fix="Name the one to read"
+            ) from error
+        raise
+
+
+def _table(path: Path, reading: Reading) -> Listing:
+    found = tables.manifest(tables.read_table(path), reading)
+    return list_named(found.root, found.names, found.labels, found.splits)
+
+
+def _files(path: Path, listing: Listing, reading: Reading, given: Preparation | None) -> Source:
+    kind = KINDS[reading.kind] if reading.kind else _kind_of(path, listing)
+    wish = Wish(given, reading.size)
+    shape = guess(kind, listing, wish).shape
+    title = path.resolve().name if path.is_dir() else path.resolve().stem
+    return Source(title, kind.name, listing.classes, shape, partial(read_files, kind, title, listing, wish))
+
+
+def _kind_of(path: Path, listing: Listing) -> Kind:
+    """The kind that most of the files have the suffix of."""
+    suffixes = Counter(Path(name).suffix.lower() for name in listing.names)
+    votes = {name: sum(suffixes[s] for s in kind.suffixes) for name, kind in KINDS.items()}
+    best = max(votes, key=lambda name: votes[name])
+    if not votes[best]:
+        usual = listed([s or "none" for s, _ in suffixes.most_common(3)])
+        raise GlassnetError(
+            str(path),
+            expected=f"files like {listed(sorted(ALL_SUFFIXES), 6)}",
+            found=f"files with the suffix {usual}",
+            fix="Choose the column with --path, or convert the files",
+        )
+    return KINDS[best]
+
+
+KINDS = {
+    "pictures": Kind("pictures", "picture", pictures.SUFFIXES, pictures.look, pictures.prepare, pictures.decode),
+}
+ALL_SUFFIXES = frozenset().union(*(kind.suffixes for kind in KINDS.values()))
+BUILT_IN = {
+    "xo": Source("xo", "pictures", xo.CLASSES, (1, 9, 9), xo.read_steps),
+    "digits": Source("digits", "pictures", tuple("0123456789"), (1, 8, 8), digits.read_steps),
+}

@@ -1,0 +1,193 @@
+"""Tables (CSV, TSV, JSON lines, Parquet) as columns of text, and the manifest among them. Knows nothing of kinds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glassnet.config import Reading
+from glassnet.data.dataset import NOT_GIVEN
+from glassnet.data.listing import SPLIT_WORDS
+from glassnet.errors import GlassnetError
+from glassnet.words import counted, listed
+
+SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
+
+PATH_NAMES = ("path", "file_name", "filename", "file", "filepath", "image", "image_path", "img")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "y")
+SPLIT_NAMES = ("split", "set", "subset", "partition")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of text by name, and the line of the file that each row began on."""
+
+    path: Path
+    columns: dict[str, list[str]]
+    lines: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Files with their classes and, where the table has them, splits (-1 elsewhere)."""
+
+    root: Path
+    names: list[str]
+    labels: list[str]
+    splits: list[int]
+
+
+def read_table(path: Path) -> Table:
+    """Reads a table whole. Raises GlassnetError naming the line of the first row that doesn't fit."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _parquet(path)
+    text = _text(path)
+    table = _jsonl(path, text) if suffix == ".jsonl" else _delimited(path, text)
+    if not len(table):
+        raise GlassnetError(str(path), expected="rows below a header", found="none", fix="Add some")
+    return table
+
+
+def manifest(table: Table, reading: Reading) -> Manifest:
+    """Finds the columns of a manifest by name and checks every row."""
+    path_column = find_column(table, reading.path, PATH_NAMES, "path")
+    label_column = find_column(table, reading.label, LABEL_NAMES, "label")
+    split_column = next((c for c in table.columns if c.lower() in SPLIT_NAMES), None)
+    names, labels = table.columns[path_column], table.columns[label_column]
+    for row, (name, label) in enumerate(zip(names, labels, strict=True)):
+        for column, value in ((path_column, name), (label_column, label)):
+            if not value.strip() or "\n" in value:
+                raise GlassnetError(
+                    f"{table.path}, line {table.lines[row]}",
+                    expected=f"a {column}",
+                    found="a line break inside it (is a quote missing)" if value.strip() else "nothing",
+                    fix="Mend that line",
+                )
+    splits = (
+        [_split(table, row, value) for row, value in enumerate(table.columns[split_column])] if split_column else []
+    )
+    return Manifest(
+        table.path.parent,
+        [name.strip().replace("\\", "/") for name in names],
+        [label.strip() for label in labels],
+        splits or [NOT_GIVEN] * len(table),
+    )
+
+
+def find_column(table: Table, wanted: str | None, usual: Sequence[str], flag: str) -> str:
+    """The column that a person named, or the first with a usual name."""
+    lower = {column.lower(): column for column in reversed(table.columns)}
+    for name in (wanted,) if wanted is not None else usual:
+        if name.lower() in lower:
+            return lower[name.lower()]
+    raise GlassnetError(
+        str(table.path),
+        expected=f"a column {wanted or usual[0]}",
+        found=f"the columns {listed(list(table.columns), 8)}",
+        fix=f"Name the right one with --{flag}",
+    )
+
+
+def _split(table: Table, row: int, value: str) -> int:
+    split = SPLIT_WORDS.get(value.strip().lower())
+    if split is None:
+        raise GlassnetError(
+            f"{table.path}, line {table.lines[row]}",
+            expected="train, val or test",
+            found=repr(value),
+            fix="Give each row one of the three, or leave the column out",
+        )
+    return split
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise GlassnetError(str(path), found=f"can't be read: {error.strerror}", fix="Check the path") from error
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise GlassnetError(
+            f"{path}, line {line}",
+            expected="UTF-8 text",
+            found=f"the byte 0x{raw[error.start]:02x}",
+            fix="Save the table as UTF-8",
+        ) from error
+
+
+def _delimited(path: Path, text: str) -> Table:
+    header = text.lstrip("\n\r").split("\n", 1)[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    start = 1
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise GlassnetError(f"{path}, line {start}", found=f"no row of a table: {error}", fix="Mend it") from error
+    if not rows:
+        raise GlassnetError(str(path), expected="a header and rows", found="an empty file", fix="Check the path")
+    names = [name.strip() for name in rows[0]]
+    if len(set(names)) < len(names):
+        raise GlassnetError(f"{path}, line 1", found="two columns have one name", fix="Rename one")
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(names):
+            raise GlassnetError(
+                f"{path}, line {line}",
+                expected=counted(len(names), "column"),
+                found=str(len(row)),
+                fix="Mend that line (a quote or a separator too many)",
+            )
+    return Table(path, {name: [row[i] for row in rows[1:]] for i, name in enumerate(names)}, lines[1:])
+
+
+def _jsonl(path: Path, text: str) -> Table:
+    rows: list[dict[str, object]] = []
+    lines: list[int] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise GlassnetError(f"{path}, line {number}", expected="JSON", found=str(error), fix="Mend it") from error
+        if not isinstance(row, dict):
+            raise GlassnetError(f"{path}, line {number}", expected="an object", found=repr(row), fix="Mend it")
+        rows.append(row)
+        lines.append(number)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Table(
+        path, {name: ["" if row.get(name) is None else str(row.get(name)) for row in rows] for name in names}, lines
+    )
+
+
+def _parquet(path: Path) -> Table:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise GlassnetError(
+            str(path), found="Parquet needs pyarrow", fix="pip install 'glassnet[parquet]', or save it as CSV"
+        ) from error
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise GlassnetError(str(path), found=f"is no Parquet file: {error}", fix="Check the file") from error
+    columns = {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in table.column_names}
+    return Table(path, columns, range(1, table.num_rows + 1))

@@ -1,0 +1,114 @@
+"""glassnet evaluate: what a model is worth on data it did not learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet import files
+from glassnet.config import Reading
+from glassnet.data import kinds
+from glassnet.data.dataset import TEST, Dataset
+from glassnet.doors.commands import print_json, typed
+from glassnet.doors.folder import Card, read_card
+from glassnet.errors import GlassnetError
+from glassnet.words import by, counted, listed, percent
+
+if TYPE_CHECKING:
+    from glassnet.training.evaluate import Report
+
+MOST_MISTAKES = 20
+
+
+def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: bool) -> None:
+    """Prints the figures and leaves a page."""
+    card = read_card(folder)
+    source = kinds.find(data, reading, given=card.preparation)
+    if source.shape != card.preparation.shape:
+        expected = f"examples of {by(card.preparation.shape)}, as the model learnt from"
+        raise GlassnetError(data, expected=expected, found=by(source.shape), fix="Convert them")
+    _class_places(card, source.classes)
+    dataset = source.read()
+    places = _class_places(card, dataset.classes)
+    from glassnet.doors.model import Model
+    from glassnet.doors.terminal import answer, console, fact, mistakes, skipped
+    from glassnet.explaining.report import evaluation_page
+    from glassnet.training.evaluate import figures, report
+
+    model = Model.load(folder)
+    rows, lead = unseen(dataset, model.seen)
+    logits = np.concatenate([model.logits(dataset.samples.x[rows[i : i + 256]]) for i in range(0, len(rows), 256)])
+    found = report(card.classes, logits, places[dataset.samples.y[rows]], rows)
+    page = out or Path(f"evaluate-{dataset.name}.html")
+    files.write_file(page, evaluation_page(found, dataset, str(folder), data, lead))
+    if json:
+        print_json(
+            {
+                "model": str(folder),
+                "data": data,
+                "asked": lead,
+                **figures(found),
+                **_mistakes(found, dataset),
+                "page": str(page),
+            }
+        )
+        return
+    screen = console()
+    for line in answer(found, card.kind):
+        screen.print(line)
+    screen.print(lead)
+    screen.print(f"Mean over the classes {percent(found.balanced_accuracy)}.")
+    screen.print(f"Calibration error {percent(found.calibration_error)}.")
+    for words in skipped(dataset):
+        screen.print(words)
+    screen.print()
+    for line in mistakes(found):
+        screen.print(line)
+    screen.print(fact("page", str(page)))
+    worst = dataset.file(int(rows[found.mistakes[0]])) if len(found.mistakes) else None
+    screen.print(fact("next", typed("glassnet", "explain", folder, worst or "FILE"), "bold"))
+
+
+def unseen(dataset: Dataset, seen: NDArray[np.uint64]) -> tuple[NDArray[np.int64], str]:
+    """The examples to ask about, and in words which: the test split if there is one; nothing the model learnt from."""
+    rows = np.flatnonzero(dataset.samples.split == TEST)
+    words = f"the {len(rows):,} test {dataset.kind}"
+    if not len(rows):
+        rows, words = np.arange(len(dataset)), f"all {len(dataset):,} {dataset.kind}"
+    known = np.isin(dataset.samples.digest[rows], seen)
+    if known.all():
+        return rows, f"Asked about {words}; the model learnt from every one of them, so this is no test."
+    left = rows[~known]
+    if not known.any():
+        return left, f"Asked about {words}; it learnt from none of them."
+    return left, f"Asked about {len(left):,} of {words}; it learnt from the other {counted(int(known.sum()), 'one')}."
+
+
+def _class_places(card: Card, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """For each class of the data, its place among the model's. Raises GlassnetError for one that it doesn't know."""
+    unknown = [name for name in classes if name not in card.classes]
+    if unknown:
+        raise GlassnetError(
+            "the classes",
+            expected=f"some of the model's: {listed(list(card.classes), 10)}",
+            found=listed(unknown),
+            fix="Rename the classes of the data, or leave those out",
+        )
+    return np.array([card.classes.index(name) for name in classes], np.int64)
+
+
+def _mistakes(found: Report, dataset: Dataset) -> dict[str, object]:
+    return {
+        "mistakes": [
+            {
+                "input": dataset.samples.names[int(found.rows[i])],
+                "is": found.classes[found.y[i]],
+                "said": found.classes[found.said[i]],
+                "score": float(found.confidence[i]),
+            }
+            for i in found.mistakes[:MOST_MISTAKES]
+        ]
+    }

@@ -1,0 +1,54 @@
+"""glassnet explain: why a model says what it says, as a page, and as sums in the terminal for small pictures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glassnet.doors.commands import print_json
+from glassnet.doors.folder import read_card
+from glassnet.errors import GlassnetError
+
+if TYPE_CHECKING:
+    from glassnet.explaining.explanation import Explanation
+
+PRINTED = 12  # pixels a side of the largest picture whose sums are printed
+
+
+def explain(folder: Path, asked: str, out: Path | None, json: bool) -> None:
+    """Leaves a page; the votes are the JSON."""
+    read_card(folder)
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise GlassnetError("--out", expected="a file that ends in .html", found=str(out), fix="Name one")
+    if asked != "-" and not Path(asked).is_file():
+        found = "a folder" if Path(asked).is_dir() else "nothing there"
+        raise GlassnetError(asked, expected="one file", found=found, fix="Check the path")
+    from glassnet.doors.library import explain as explained
+    from glassnet.doors.model import Model
+
+    model = Model.load(folder)
+    found_out = explained(model, asked)
+    page = out or Path(f"explain-{_plain(asked)}.html")
+    found_out.save(page)
+    if json:
+        print_json({**found_out.as_json(), "page": str(page)})
+        return
+    _print(found_out, page)
+
+
+def _plain(asked: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", Path(asked).stem) or "input"
+
+
+def _print(one: Explanation, page: Path) -> None:
+    from glassnet.doors.sums import sum_lines
+    from glassnet.doors.terminal import console, fact, vote_lines
+
+    screen = console()
+    for line in vote_lines(one):
+        screen.print(line)
+    if max(one.raw.shape[1:]) <= PRINTED and one.raw.shape[0] == 1:
+        for line in sum_lines(one):
+            screen.print(line)
+    screen.print(fact("page", str(page)))

@@ -1,0 +1,54 @@
+"""glassnet make xo: the slides' X's and O's as a folder of PNGs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from glassnet.data import xo
+from glassnet.doors.commands import print_json, say, typed
+from glassnet.errors import GlassnetError
+from glassnet.words import counted
+
+NAMES = ("translate", "scale", "rotate", "weight")
+SYMMETRIC = ("translate", "rotate")  # one number means as far either way
+
+
+def make_xo(out: Path, count: int, size: int, wishes: tuple[str | None, ...], seed: int, json: bool) -> None:
+    """Writes the folder; the counts are the JSON."""
+    if not 2 <= count <= 1_000_000:
+        raise GlassnetError("--count", expected="2 to 1,000,000 pictures", found=str(count), fix="Choose another")
+    usual = xo.trickier(xo.Knobs(size).size)
+    translate, scale, rotate, weight = (
+        getattr(usual, name) if wish is None else read_range(name, wish)
+        for name, wish in zip(NAMES, wishes, strict=True)
+    )
+    knobs = xo.Knobs(size, translate, scale, rotate, weight)
+    steps = xo.make_folder(out, knobs, count, seed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            counts: dict[str, int] = end.value
+            break
+    if json:
+        print_json({"path": str(out), "counts": counts, "knobs": dataclasses.asdict(knobs), "seed": seed})
+        return
+    print(
+        f"{counted(count, 'picture')} of {size}x{size} in {out}: " + ", ".join(f"{n:,} {k}" for k, n in counts.items())
+    )
+    say("next", typed("glassnet", "train", out))
+
+
+def read_range(name: str, text: str) -> tuple[float, float]:
+    """LOW:HIGH, or one number: as far either way for a shift or a turn, just that for a size or a weight."""
+    low, colon, high = text.partition(":")
+    try:
+        first = float(low)
+        if colon:
+            return first, float(high)
+    except ValueError as error:
+        raise GlassnetError(
+            f"--{name}", expected="a number, or LOW:HIGH", found=text, fix="Write like 0.8:1.2"
+        ) from error
+    return (-first, first) if name in SYMMETRIC else (first, first)

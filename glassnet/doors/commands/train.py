@@ -1,0 +1,133 @@
+"""glassnet train: find the data, refuse early what can't be, then train and show it."""
+
+from __future__ import annotations
+
+import json as jsons
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glassnet.config import Reading, Training, flag
+from glassnet.data import kinds
+from glassnet.data.dataset import Dataset
+from glassnet.data.kinds import Source
+from glassnet.doors import folder as layout
+from glassnet.doors.commands import print_json
+from glassnet.doors.folder import choose_out, is_model, is_unfinished, read_card
+from glassnet.errors import GlassnetError
+from glassnet.nets import text, zoo
+
+if TYPE_CHECKING:
+    from glassnet.doors.plan import Plan
+    from glassnet.doors.terminal import TrainingView
+
+
+def train(
+    data: str, out: Path | None, settings: Training, reading: Reading, resume: bool, overwrite: bool, json: bool
+) -> None:
+    """Trains and leaves a model folder; its summary is the JSON."""
+    if resume:
+        folder = _folder_to_resume(data, out)
+        if is_model(folder) and not is_unfinished(folder):
+            read_card(folder)
+            _finish_line(folder, json)
+            return
+        _resume(folder, settings, reading, json)
+        return
+    spec = zoo.find(settings.net) if settings.net else None
+    source = kinds.find(data, reading)
+    folder = choose_out(source.name, out, overwrite)
+    if spec is not None:
+        text.measure(spec, source.shape, max(len(source.classes), 2))
+    _train(source, settings, folder, data, reading, None, json)
+
+
+def summary(folder: Path) -> dict[str, object]:
+    """What `glassnet train --json` prints of a finished model."""
+    card = read_card(folder)
+    metrics: dict[str, Any] = jsons.loads((folder / layout.METRICS).read_text("utf-8"))
+    spec = text.parse(card.net)
+    rows = text.measure(spec, card.preparation.shape, len(card.classes))
+    return {
+        "model": str(folder),
+        "kind": card.kind,
+        "net": card.net,
+        "parameters": text.total(rows).parameters,
+        "classes": list(card.classes),
+        "examples": metrics["examples"],
+        "test": {key: metrics["test"][key] for key in ("accuracy", "low", "high", "loss")},
+        "epochs": metrics["training"]["epochs"],
+        "seconds": metrics["training"]["seconds"],
+        "examples_per_second": metrics["training"]["examples_per_second"],
+    }
+
+
+def _folder_to_resume(data: str, out: Path | None) -> Path:
+    """The folder of --out; else DATA itself if it is one; else the newest unfinished models/DATA-N."""
+    if out is not None:
+        return out
+    if is_unfinished(Path(data)) or is_model(Path(data)):
+        return Path(data)
+    title = Path(data).resolve().stem if Path(data).is_file() else Path(data).resolve().name
+    return layout.newest_unfinished(title)
+
+
+def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> None:
+    """Goes on by the stored plan; settings that say otherwise are refused."""
+    if not is_unfinished(folder):
+        fix = "Begin one without --resume"
+        raise GlassnetError(str(folder), expected="an unfinished training", found="none", fix=fix)
+    from glassnet.doors.plan import read_plan
+
+    plan = read_plan(folder)
+    for asked, stored, plain in ((settings, plan.settings, Training()), (reading, plan.reading, Reading())):
+        for name, value in vars(asked).items():
+            if value not in (vars(plain)[name], vars(stored)[name]):
+                found = f"this training goes on with {vars(stored)[name]}"
+                raise GlassnetError(f"{flag(name)} {value}", found=found, fix="Leave it out, or begin anew")
+    _train(kinds.find(plan.source, plan.reading), plan.settings, folder, plan.source, plan.reading, plan, json)
+
+
+def _train(
+    source: Source, settings: Training, out: Path, data: str, reading: Reading, stored: Plan | None, json: bool
+) -> None:
+    from glassnet.doors.run import Prepared, Stop, run
+    from glassnet.doors.signals import patient_signals
+    from glassnet.doors.terminal import TrainingView, console
+    from glassnet.training.trainer import Progress
+
+    view = TrainingView(console(json))
+    dataset = _read(source, view)
+    try:
+        with patient_signals() as caught:
+            events = run(dataset, settings, out, data, reading, stored)
+            for event in events:
+                if isinstance(event, Prepared):
+                    view.prepared(event)
+                elif isinstance(event, Progress):
+                    view.progress(event)
+                    if caught.number:
+                        events.throw(Stop(caught.number))
+                else:
+                    view.finished(event)
+    finally:
+        view.close()
+    if json:
+        print_json(summary(out))
+
+
+def _read(source: Source, view: TrainingView) -> Dataset:
+    with view.reading(source.name) as line:
+        steps = source.steps()
+        while True:
+            try:
+                line.step(next(steps))
+            except StopIteration as end:
+                dataset: Dataset = end.value
+                return dataset
+
+
+def _finish_line(folder: Path, json: bool) -> None:
+    if json:
+        print_json(summary(folder))
+    else:
+        print(f"{folder} is trained already. Ask it: glassnet predict {folder} FILE")

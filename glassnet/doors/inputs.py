@@ -1,0 +1,150 @@
+"""What a person asks a model about: files, folders, tables, arrays and standard input, one named input at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet.config import Reading
+from glassnet.data import arrays, decoding, tables
+from glassnet.data.dataset import Array, Preparation, Unreadable
+from glassnet.data.kinds import KINDS
+from glassnet.data.listing import files_below
+from glassnet.errors import GlassnetError
+from glassnet.words import by
+
+MAX_STDIN = 256_000_000
+
+
+@dataclass(frozen=True)
+class Input:
+    """One example that was asked about. x: (C, *S), raw; None where it can't be read, and error says why."""
+
+    name: str
+    x: Array | None
+    error: str = ""
+
+
+def read_inputs(asked: Sequence[str], kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
+    """Every example that was asked about, in order; files that can't be read come with an error instead.
+
+    asked: paths of files, folders, tables or .npz; "-" for standard input (one file, or a path a line). Raises
+    GlassnetError for a table or an .npz that can't be read.
+    """
+    for name in asked:
+        if name == "-":
+            yield from _standard_input(kind, preparation, full_scale)
+        else:
+            yield from _path(Path(name), kind, preparation, full_scale)
+
+
+def read_file(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Input:
+    """One file as a model of this kind sees it."""
+    try:
+        return Input(str(path), _scaled(decoding.decode_one(KINDS[kind], path, preparation)[0], full_scale))
+    except Unreadable as error:
+        return Input(str(path), None, str(error))
+
+
+def from_array(x: NDArray[np.generic], preparation: Preparation, full_scale: float) -> Array:
+    """A batch of raw examples (N, C, *S) from arrays as people have them.
+
+    x: (N, C, *S), (N, *S, C), (N, *S), or one example of these shapes without N. For a model of bytes, floats from 0 to
+    1 count as shares of 255, and floats from -1 to 1 as the slides' paper (-1) and ink (1). Raises GlassnetError.
+    """
+    channels, *sizes = preparation.shape
+    shape = np.shape(x)
+    for leading in (1, 0):
+        rest = shape[leading:]
+        batch = np.asarray(x).reshape(-1 if leading else 1, *rest)
+        if rest == preparation.shape:
+            return _bytes(batch, full_scale)
+        if rest == (*sizes, channels):
+            return _bytes(np.moveaxis(batch, -1, 1), full_scale)
+        if rest == tuple(sizes) and channels == 1:
+            return _bytes(batch[:, None], full_scale)
+    raise GlassnetError(
+        "the input",
+        expected=f"an array of {by(preparation.shape)}, or of several such",
+        found=by(shape),
+        fix="Resize it, or give the file's path",
+    )
+
+
+def _bytes(x: NDArray[np.generic], full_scale: float) -> Array:
+    if full_scale != 255:
+        return np.asarray(x, np.float32)
+    if x.dtype == np.uint8:
+        return np.asarray(x, np.uint8)
+    values = np.asarray(x, np.float64)
+    if x.dtype.kind in "bf" and values.size and np.abs(values).max() <= 1:
+        values = values * 255 if values.min() >= 0 else (values + 1) * 127.5
+    return np.asarray(values.round().clip(0, 255), np.uint8)
+
+
+def _scaled(x: Array, full_scale: float) -> Array:
+    if full_scale != 255:
+        raise Unreadable("is a picture, but this model learnt from arrays of numbers: ask with an .npz")
+    return x
+
+
+def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
+    if not path.exists():
+        yield Input(str(path), None, "is not there")
+    elif path.is_dir():
+        names = files_below(path, KINDS[kind].suffixes)
+        if not names:
+            yield Input(str(path), None, f"is a folder without {kind}")
+        for name in names:
+            yield read_file(path / name, kind, preparation, full_scale)
+    elif path.suffix.lower() == ".npz":
+        yield from _rows(path, preparation, full_scale)
+    elif path.suffix.lower() in tables.SUFFIXES:
+        table = tables.read_table(path)
+        column = tables.find_column(table, Reading().path, tables.PATH_NAMES, "path")
+        for name in table.columns[column]:
+            yield read_file(path.parent / name, kind, preparation, full_scale)
+    else:
+        yield read_file(path, kind, preparation, full_scale)
+
+
+def _rows(path: Path, preparation: Preparation, full_scale: float) -> Iterator[Input]:
+    contents = arrays.look_into(path, need_labels=False)
+    if contents.shape != preparation.shape:
+        raise GlassnetError(
+            str(path), expected=f"examples of {by(preparation.shape)}", found=by(contents.shape), fix="Resize them"
+        )
+    at = 0
+    for part in contents.parts:
+        for chunk in arrays.rows(contents, part):
+            for row in _bytes(chunk, full_scale):
+                yield Input(f"{path}[{at}]", row)
+                at += 1
+
+
+def _standard_input(kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
+    data = sys.stdin.buffer.read(MAX_STDIN + 1)
+    if not data:
+        raise GlassnetError(
+            "-", expected=f"one of the {kind}, or paths, a line each", found="nothing", fix="Pipe some in"
+        )
+    if len(data) > MAX_STDIN:
+        raise GlassnetError(
+            "-", expected=f"at most {MAX_STDIN / 1e6:.0f} MB", found="more", fix="Give the path instead"
+        )
+    try:
+        lines = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        try:
+            yield Input("-", _scaled(KINDS[kind].decode(data, preparation)[0], full_scale))
+        except Unreadable as error:
+            yield Input("-", None, str(error))
+        return
+    for line in lines:
+        if line.strip():
+            yield read_file(Path(line.strip()), kind, preparation, full_scale)

@@ -1,0 +1,104 @@
+"""What `import glassnet as gn` offers beside the deck's operations: read, train, load, explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet.config import Reading, Training
+from glassnet.data import kinds
+from glassnet.data import xo as generator
+from glassnet.data.dataset import Dataset
+from glassnet.data.xo import Range
+from glassnet.doors.folder import choose_out
+from glassnet.doors.inputs import from_array, read_inputs
+from glassnet.doors.model import Model
+from glassnet.doors.run import Finished, run
+from glassnet.errors import GlassnetError
+from glassnet.explaining.explanation import Explanation
+from glassnet.explaining.explanation import explain as explain_net
+
+
+def read(data: str | Path, *, size: int | None = None, path: str | None = None, label: str | None = None) -> Dataset:
+    """Reads a data set: a folder, a table, an .npz file, or built-in data ("xo", "digits").
+
+    size: longer side of the pictures, chosen unless given. path, label: columns of a table. Raises GlassnetError.
+    """
+    return kinds.read(data, Reading(size=size, path=path, label=label))
+
+
+def xo(
+    count: int = 4000,
+    *,
+    size: int = 9,
+    translate: Range | None = None,
+    scale: Range | None = None,
+    rotate: Range | None = None,
+    weight: Range | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """The slides' X's and O's, each example with its own shift, size, turn and stroke from these ranges (low, high).
+
+    translate: pixels. scale: 1 fills the picture but for one pixel. rotate: degrees. weight: pixels. A range that is
+    left out is that of all four trickier cases. Raises GlassnetError for a range that can't be.
+    """
+    usual = generator.trickier(generator.Knobs(size).size)
+    knobs = generator.Knobs(
+        size, translate or usual.translate, scale or usual.scale, rotate or usual.rotate, weight or usual.weight
+    )
+    return kinds.drain(generator.read_steps(knobs, count, seed))
+
+
+def train(
+    data: Dataset | str | Path,
+    *,
+    net: str | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    augment: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    out: str | Path | None = None,
+) -> Model:
+    """Trains a net, tests it once, and returns it. With `out` it leaves a model folder there.
+
+    What is left open is chosen from the data and the machine. Raises GlassnetError.
+    """
+    dataset = data if isinstance(data, Dataset) else kinds.read(data)
+    settings = Training(net, epochs, minutes, batch, learning_rate, augment, seed, device, precision)
+    folder = choose_out(dataset.name, Path(out)) if out is not None else None
+    finished = None
+    for event in run(dataset, settings, folder, dataset.name if isinstance(data, Dataset) else str(data)):
+        finished = event
+    assert isinstance(finished, Finished), "a run ends with its model"
+    return finished.model
+
+
+def load(folder: str | Path, device: str = "cpu") -> Model:
+    """Opens a model folder. Raises GlassnetError when it is damaged, newer, or not one of ours."""
+    return Model.load(folder, device)
+
+
+def explain(model: Model, x: str | Path | NDArray[np.generic]) -> Explanation:
+    """Why a model answers one example as it does: every step, every sum, every vote.
+
+    x: a file's path, or an array (C, *S) or (*S). Raises GlassnetError when it can't be read.
+    """
+    card = model.card
+    if isinstance(x, np.ndarray):
+        batch, name = from_array(x, card.preparation, card.full_scale), "array"
+        if len(batch) != 1:
+            raise GlassnetError("explain", expected="one example", found=f"{len(batch)}", fix="Ask about one at a time")
+        raw = batch[0]
+    else:
+        one = next(iter(read_inputs([str(x)], card.kind, card.preparation, card.full_scale)))
+        if one.x is None:
+            raise GlassnetError(one.name, found=one.error, fix="Ask about another")
+        raw, name = one.x, one.name
+    ink = bool(card.preparation.settings.get("ink"))
+    return explain_net(model.net, model.classes, raw, model.look(raw[None]), name, model.name, model.tested, ink)

@@ -1,0 +1,192 @@
+"""Model: a trained net with all that is needed to use it. Saved without pickle, opened with its checksums verified."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from glassnet import files
+from glassnet.data.loader import to_tensor
+from glassnet.doors import folder as layout
+from glassnet.doors.folder import Card
+from glassnet.doors.inputs import Input, from_array, read_inputs
+from glassnet.errors import GlassnetError
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.text import parse
+from glassnet.training.evaluate import softmax
+from glassnet.words import interval, percent
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one input. votes: each class's share of 1, the strongest first. error: why there is none."""
+
+    input: str
+    label: str = ""
+    score: float = 0.0
+    votes: Mapping[str, float] | None = None
+    error: str = ""
+
+    def as_json(self, top: int | None = None) -> dict[str, object]:
+        """As `glassnet predict --json` prints it."""
+        if self.votes is None:
+            return {"input": self.input, "error": self.error}
+        votes = dict(islice(self.votes.items(), top))
+        return {"input": self.input, "class": self.label, "score": self.score, "votes": votes}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained net. card: its config. metrics: what was measured. history: CSV. seen: digests it learnt from."""
+
+    net: ConvNet
+    card: Card
+    metrics: Mapping[str, object]
+    history: str
+    seen: NDArray[np.uint64]
+    folder: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.card.classes
+
+    @property
+    def name(self) -> str:
+        """The folder it was opened from, else what it learnt from."""
+        return self.folder or str(self.card.data.get("name", "the model"))
+
+    @property
+    def tested(self) -> str:
+        """A sentence on what it is worth, if that is known."""
+        test = self.metrics.get("test")
+        if not isinstance(test, dict):
+            return ""
+        words = f"{percent(test['accuracy'])} ({interval(test['low'], test['high'])})"
+        return f"On {test['examples']:,} test {self.card.kind} this net is right on {words}."
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the model folder, whole or not at all. Raises GlassnetError when something is there already."""
+        path = Path(folder)
+        if path.exists() and any(path.iterdir()):
+            raise GlassnetError(
+                str(path), expected="a new or empty folder", found="something there", fix="Choose another"
+            )
+        files.check_room(path, 0)
+        with files.new_folder(path) as new:
+            self.write(new)
+        return path
+
+    def write(self, folder: Path) -> None:
+        """Writes the files of a model into a folder that is being filled."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
+        files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
+        np.save(folder / layout.SEEN, self.seen)
+        files.write_file(folder / layout.CONFIG, layout.card_json(self.card))
+        files.write_json(folder / layout.METRICS, self.metrics)
+        files.write_file(folder / layout.HISTORY, self.history)
+        layout.write_sums(folder)
+
+    @staticmethod
+    def load(folder: str | Path, device: str = "cpu") -> Model:
+        """Opens a model folder. Raises GlassnetError when it is damaged, from a newer glassnet, or not one of ours."""
+        path = Path(folder)
+        card = layout.read_card(path)
+        net = ConvNet(parse(card.net), card.preparation.shape, len(card.classes))
+        try:
+            net.load_state_dict(safetensors.torch.load_file(path / layout.WEIGHTS))
+            seen = np.load(path / layout.SEEN, allow_pickle=False)
+        except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
+            found = "its weights don't fit its net"
+            raise GlassnetError(str(path), found=found, fix="Take a copy of it, or train it again") from error
+        return Model(
+            net.eval().to(device), card, _json(path / layout.METRICS), _text(path / layout.HISTORY), seen, str(path)
+        )
+
+    def look(self, x: NDArray[np.generic]) -> torch.Tensor:
+        """What the net sees of raw examples. x: (N, C, *S) bytes or floats. Returns (N, C, *S), normalised."""
+        return to_tensor(x, self.card.normalisation, self.card.full_scale, self.device)
+
+    def logits(self, x: NDArray[np.generic]) -> NDArray[np.float64]:
+        """The votes of raw examples (N, C, *S), as (N, K) logits, computed in float32."""
+        with torch.inference_mode():
+            return np.asarray(self.net(self.look(x)).cpu().numpy(), np.float64)
+
+    @overload
+    def predict(self, x: str | Path) -> Prediction: ...
+
+    @overload
+    def predict(self, x: list[str] | list[Path] | NDArray[np.generic]) -> list[Prediction]: ...
+
+    def predict(self, x: str | Path | list[str] | list[Path] | NDArray[np.generic]) -> Prediction | list[Prediction]:
+        """Says what each input is. x: a path (one prediction), paths, or an array of examples (a list of them).
+
+        A file that can't be read gives a prediction with an error. Raises GlassnetError for a wrong array or table.
+        """
+        if isinstance(x, (str, Path)):
+            found = list(self.answer([str(x)]))
+            return found[0] if len(found) == 1 and not Path(x).is_dir() else _only(found, x)
+        if isinstance(x, np.ndarray):
+            batch = from_array(x, self.card.preparation, self.card.full_scale)
+            return list(self._answers(Input(f"array[{i}]", row) for i, row in enumerate(batch)))
+        return list(self.answer([str(one) for one in x]))
+
+    def answer(self, asked: Sequence[str]) -> Iterator[Prediction]:
+        """Predictions for files, folders, tables, arrays and "-", as they are read."""
+        card = self.card
+        yield from self._answers(read_inputs(asked, card.kind, card.preparation, card.full_scale))
+
+    def _answers(self, inputs: Iterable[Input]) -> Iterator[Prediction]:
+        """In batches that grow, so that the first answer comes at once and many come fast."""
+        inputs, size = iter(inputs), 1
+        while batch := list(islice(inputs, size)):
+            whole = [one.x for one in batch if one.x is not None]
+            scores = iter(softmax(self.logits(np.stack(whole))) if whole else ())
+            for one in batch:
+                yield (
+                    self._prediction(one.name, next(scores))
+                    if one.x is not None
+                    else Prediction(one.name, error=one.error)
+                )
+            size = min(size * 4, BATCH)
+
+    def _prediction(self, name: str, shares: NDArray[np.float64]) -> Prediction:
+        order = np.argsort(-shares, kind="stable")
+        votes = {self.classes[k]: float(shares[k]) for k in order}
+        return Prediction(name, self.classes[order[0]], float(shares[order[0]]), votes)
+
+
+def _only(found: list[Prediction], x: str | Path) -> Prediction:
+    if len(found) == 1:
+        return found[0]
+    fix = f"For all of them: model.predict([{str(x)!r}])"
+    raise GlassnetError(str(x), expected="one input", found=f"{len(found):,}", fix=fix)
+
+
+def _json(path: Path) -> Mapping[str, object]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # figures for people; a model works without them
+    return value if isinstance(value, dict) else {}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        return ""

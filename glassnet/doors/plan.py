@@ -1,0 +1,166 @@
+"""Plan: what a training does, in full, before it begins. Written beside its checkpoints so that it can go on alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glassnet import files
+from glassnet.config import Reading, Training
+from glassnet.data.augment import Augmentation
+from glassnet.data.dataset import TRAIN, Dataset, Normalisation
+from glassnet.data.loader import Loader, learn_normalisation
+from glassnet.data.split import Split, split
+from glassnet.doors.folder import CHECKPOINTS
+from glassnet.errors import GlassnetError
+from glassnet.nets import text, zoo
+from glassnet.nets.convnet import ConvNet
+from glassnet.training import recipe as recipes
+from glassnet.training.machine import Machine, choose_device, look_at_machine
+from glassnet.training.recipe import Recipe
+from glassnet.training.trainer import Trainer
+
+RUN = "run.json"
+MEASURED = 0.03  # share of --minutes that measuring the speed may take
+USED = 0.9  # share of --minutes that the epochs may fill
+MOST_TIMES = 5  # epochs that more time is used for, as a multiple of the usual number
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. source: the data as it was named. fingerprint: of its examples, classes and sides."""
+
+    source: str
+    reading: Reading
+    settings: Training
+    net: str
+    recipe: Recipe
+    normalisation: Normalisation
+    fingerprint: str
+    notes: tuple[str, ...]
+
+    def write(self, out: Path) -> None:
+        """Keeps the plan beside the checkpoints."""
+        files.write_json(out / CHECKPOINTS / RUN, asdict(self))
+
+
+def make(dataset: Dataset, source: str, reading: Reading, settings: Training) -> tuple[Plan, Split, Machine]:
+    """Chooses whatever was left open. Raises GlassnetError when the data or the net can't be trained."""
+    sides = split(dataset, settings.seed)
+    machine = look_at_machine(choose_device(settings.device))
+    choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
+    count = int(sides.counts[TRAIN].sum())
+    spec = zoo.find(settings.net) if settings.net else zoo.choose(dataset.shape, dataset.classes, count)
+    text.measure(spec, dataset.shape, len(dataset.classes))
+    normalisation = learn_normalisation(dataset, sides.rows(TRAIN))
+    notes = (*dataset.notes, *sides.notes, *choice.notes)
+    plan = Plan(source, reading, settings, str(spec), choice.recipe, normalisation, fingerprint(dataset, sides), notes)
+    return (_within_minutes(plan, dataset, sides, machine) if settings.minutes else plan), sides, machine
+
+
+def take_up(plan: Plan, dataset: Dataset) -> tuple[Split, Machine]:
+    """Makes sure that a stored plan still fits its data. Raises GlassnetError when the data changed."""
+    sides = split(dataset, plan.settings.seed)
+    if fingerprint(dataset, sides) != plan.fingerprint:
+        raise GlassnetError(
+            plan.source,
+            found="the data is not what this training began with",
+            fix="Put it back as it was, or begin anew with another --out",
+        )
+    return sides, look_at_machine(choose_device(plan.settings.device))
+
+
+def read_plan(out: Path) -> Plan:
+    """The plan of an unfinished training. Raises GlassnetError when there is none."""
+    path = out / CHECKPOINTS / RUN
+    try:
+        return _from_json(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError as error:
+        fix = "Begin one without --resume"
+        raise GlassnetError(str(out), expected="an unfinished training", found="none", fix=fix) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GlassnetError(str(path), found="the plan of this training is damaged", fix="Begin anew") from error
+
+
+def fingerprint(dataset: Dataset, sides: Split) -> str:
+    """Changes when an example, a class or a side does."""
+    hasher = blake2b(digest_size=16)
+    for part in (dataset.samples.digest, dataset.samples.y, sides.side):
+        hasher.update(part.tobytes())
+    hasher.update("\0".join(dataset.classes).encode("utf-8", "surrogateescape"))
+    return hasher.hexdigest()
+
+
+def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) -> tuple[Loader, Loader, Loader]:
+    """Loaders of the three sides."""
+    recipe = plan.recipe
+    train, val, test = (
+        Loader(
+            dataset,
+            sides.rows(side),
+            plan.normalisation,
+            recipe.batch,
+            device,
+            recipe.augmentation if side == TRAIN else None,
+            recipe.seed,
+            recipe.examples if side == TRAIN else 0,
+        )
+        for side in range(3)
+    )
+    return train, val, test
+
+
+def build(plan: Plan, dataset: Dataset) -> ConvNet:
+    """The net of a plan, untrained."""
+    return ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes), plan.recipe.seed)
+
+
+def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:
+    """The plan with as many epochs as fit into --minutes, by the measured speed of a net that is thrown away."""
+    assert plan.settings.minutes is not None
+    budget = plan.settings.minutes * 60
+    train, held, _ = loaders(plan, dataset, sides, torch.device(machine.device))
+    trainer = Trainer(build(plan, dataset), train, held, replace(plan.recipe, epochs=10_000))
+    begun = time.perf_counter()
+    steps, seen, took = 0, 0, 0.0
+    for progress in trainer.run():
+        if steps == 2:  # the first steps set things up
+            begun, seen = time.perf_counter(), 0
+        steps, seen, took = steps + 1, seen + plan.recipe.batch, time.perf_counter() - begun
+        if (steps > 5 and took > budget * MEASURED) or (progress.finished and steps > 20):
+            break
+    each = took / max(seen, 1)
+    epoch = each * (len(train.rows) + len(held.rows) / 3)  # judging takes a third of training
+    fitting = budget * USED / epoch
+    usual = plan.settings.epochs or recipes.default_epochs(len(train.rows)) * MOST_TIMES
+    recipe = replace(plan.recipe, epochs=max(1, min(int(fitting), usual)))
+    note = f"{recipe.epochs} epochs fit into {plan.settings.minutes:g} minutes"
+    if fitting < 1:
+        examples = max(plan.recipe.batch, int(fitting * len(train.rows)))
+        recipe = replace(recipe, examples=examples)
+        note = f"{plan.settings.minutes:g} minutes are enough for {examples:,} of {len(train.rows):,} examples"
+    return replace(plan, recipe=recipe, notes=(*plan.notes, note))
+
+
+def _from_json(facts: Mapping[str, Any]) -> Plan:
+    recipe = dict(facts["recipe"])
+    recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+    recipe["class_weight"] = tuple(recipe["class_weight"]) if recipe["class_weight"] else None
+    normalisation = facts["normalisation"]
+    return Plan(
+        facts["source"],
+        Reading(**facts["reading"]),
+        Training(**facts["settings"]),
+        facts["net"],
+        Recipe(**recipe),
+        Normalisation(tuple(normalisation["mean"]), tuple(normalisation["std"])),
+        facts["fingerprint"],
+        tuple(facts["notes"]),
+    )

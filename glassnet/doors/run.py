@@ -1,0 +1,248 @@
+"""A training from a data set to a model folder, as a generator of what happens. Prints nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from glassnet import files
+from glassnet.config import Reading, Training
+from glassnet.data.dataset import SPLITS, TRAIN, VAL, Dataset
+from glassnet.data.loader import Loader
+from glassnet.data.split import Split
+from glassnet.doors import folder as layout
+from glassnet.doors import plan as plans
+from glassnet.doors.folder import CHECKPOINTS, Card
+from glassnet.doors.model import Model
+from glassnet.doors.plan import Plan
+from glassnet.doors.readme import readme
+from glassnet.errors import Interrupted
+from glassnet.explaining.report import training_page
+from glassnet.nets import text
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.text import Row
+from glassnet.training.calibration import scale_votes, temperature
+from glassnet.training.checkpoints import Checkpoints
+from glassnet.training.evaluate import Report, figures, report
+from glassnet.training.machine import Machine
+from glassnet.training.outcome import Outcome
+from glassnet.training.trainer import Epoch, Progress, Trainer, answers
+
+
+class Stop(Exception):
+    """Thrown into a run by its driver, between two steps, to make it save and end. number: of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All is chosen and the training begins. notes: what a person should know. epoch: how many are done already."""
+
+    dataset: Dataset
+    split: Split
+    rows: tuple[Row, ...]
+    plan: Plan
+    machine: Machine
+    notes: tuple[str, ...]
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The model that came out, its story, and the folder it lies in, if any."""
+
+    model: Model
+    outcome: Outcome
+    out: Path | None
+
+
+Event = Prepared | Progress | Finished
+
+
+def run(
+    dataset: Dataset,
+    settings: Training,
+    out: Path | None = None,
+    source: str = "",
+    reading: Reading | None = None,
+    stored: Plan | None = None,
+) -> Generator[Event, None, None]:
+    """Trains a net on a data set and, with `out`, leaves a model folder there.
+
+    source, reading: how the data was named and read. stored: the plan of a training that is taken up again. Throw Stop
+    into it to make it save and end with Interrupted. Raises GlassnetError.
+    """
+    with ExitStack() as held:
+        if out is not None:
+            _enter(out, held)
+        if stored is None:
+            plan, sides, machine = plans.make(dataset, source or dataset.name, reading or Reading(), settings)
+        else:
+            plan, (sides, machine) = stored, plans.take_up(stored, dataset)
+        if out is not None:
+            plan.write(out)
+        train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device))
+        trainer = Trainer(plans.build(plan, dataset), train, val, plan.recipe)
+        checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
+        snapshot, notes = checkpoints.latest() if checkpoints else (None, ())
+        if snapshot is not None:
+            trainer.restore(snapshot)
+        rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))
+        yield Prepared(dataset, sides, rows, plan, machine, (*plan.notes, *notes), trainer.at.epoch)
+        yield from _epochs(trainer, checkpoints, plan, out)
+        outcome = _judge(trainer, test, plan, dataset, sides, rows, machine)
+        model = _model(outcome, plan)
+        if out is not None:
+            _save(model, outcome, out)
+        yield Finished(model, outcome, out)
+
+
+def _enter(out: Path, held: ExitStack) -> None:
+    """Makes the folder and holds it for this process alone; tidies up after one that was killed."""
+    try:
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.cannot_write(out, error) from error
+    held.enter_context(files.only_writer(out))
+    files.sweep(out)
+    files.sweep(out / CHECKPOINTS)
+
+
+def _epochs(trainer: Trainer, checkpoints: Checkpoints | None, plan: Plan, out: Path | None) -> Iterator[Progress]:
+    """The training itself, saving a checkpoint when one is due, and when it is stopped."""
+    try:
+        for progress in trainer.run():
+            if checkpoints and checkpoints.due:
+                checkpoints.save(trainer.snapshot(), trainer.at.epoch, trainer.at.step)
+            yield progress
+    except Stop as stop:
+        epoch = trainer.at.epoch + 1
+        if checkpoints is None or out is None:
+            raise Interrupted(stop.number, f"stopped in epoch {epoch}; it had no folder to save to") from stop
+        saved = checkpoints.save(trainer.snapshot(), trainer.at.epoch, trainer.at.step)
+        command = f"glassnet train {shlex.quote(plan.source)} --out {shlex.quote(str(out))} --resume"
+        raise Interrupted(stop.number, f"stopped in epoch {epoch}; nothing is lost", str(saved), command) from stop
+
+
+def _judge(
+    trainer: Trainer,
+    test: Loader,
+    plan: Plan,
+    dataset: Dataset,
+    sides: Split,
+    rows: tuple[Row, ...],
+    machine: Machine,
+) -> Outcome:
+    """Calibrates the net on the held-out examples, then asks it about the test examples, once."""
+    logits, y = answers(trainer.net, trainer.held)
+    heat = temperature(logits, y)
+    net = trainer.net
+    assert isinstance(net, ConvNet), "the plan builds ConvNets"
+    scale_votes(net.votes, heat)
+
+    def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
+        return report(dataset.classes, logits.double().numpy(), y.numpy(), loader.rows)
+
+    return Outcome(
+        net=net,
+        rows=rows,
+        dataset=dataset,
+        source=plan.source,
+        fingerprint=plan.fingerprint,
+        split=sides,
+        normalisation=plan.normalisation,
+        recipe=plan.recipe,
+        machine=machine,
+        history=tuple(trainer.history),
+        best_epoch=trainer.best_epoch,
+        seconds=trainer.seconds,
+        temperature=heat,
+        test=judged(*answers(net, test), test),
+        held=judged(logits / heat, y, trainer.held),
+        notes=plan.notes,
+    )
+
+
+def _model(outcome: Outcome, plan: Plan) -> Model:
+    dataset, sides = outcome.dataset, outcome.split
+    known = (sides.side == TRAIN) | (sides.side == VAL)
+    card = Card(
+        kind=dataset.kind,
+        classes=dataset.classes,
+        net=plan.net,
+        preparation=dataset.preparation,
+        normalisation=plan.normalisation,
+        full_scale=dataset.full_scale,
+        seed=plan.recipe.seed,
+        training={
+            "settings": asdict(plan.settings),
+            "recipe": asdict(plan.recipe),
+            "epochs": len(outcome.history),
+            "best_epoch": outcome.best_epoch,
+            "temperature": outcome.temperature,
+            "machine": asdict(outcome.machine),
+            "torch": torch.__version__,
+        },
+        data={
+            "name": dataset.name,
+            "source": plan.source,
+            "reading": asdict(plan.reading),
+            "fingerprint": plan.fingerprint,
+            "examples": examples(outcome),
+        },
+    )
+    seen = np.unique(dataset.samples.digest[known])
+    return Model(outcome.net.eval(), card, metrics(outcome), _history(outcome.history), seen)
+
+
+def examples(outcome: Outcome) -> dict[str, int]:
+    """How many examples each side has, and how many files were skipped."""
+    counts = {name: int(outcome.split.counts[i].sum()) for i, name in enumerate(SPLITS)}
+    return counts | {"skipped": len(outcome.dataset.skipped)}
+
+
+def metrics(outcome: Outcome) -> dict[str, object]:
+    """metrics.json: what was measured, with intervals, and what was left out."""
+    return {
+        "test": figures(outcome.test),
+        "val": figures(outcome.held),
+        "examples": examples(outcome),
+        "skipped": [{"file": one.name, "reason": one.reason} for one in outcome.dataset.skipped],
+        "notes": list(outcome.notes),
+        "training": {
+            "epochs": len(outcome.history),
+            "best_epoch": outcome.best_epoch,
+            "seconds": outcome.seconds,
+            "examples_per_second": outcome.examples_per_second,
+            "gflops": outcome.gflops,
+            "share_of_peak": outcome.share_of_peak,
+        },
+    }
+
+
+def _history(history: tuple[Epoch, ...]) -> str:
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    names = [field.name for field in fields(Epoch)]
+    writer.writerow(names)
+    writer.writerows([getattr(epoch, name) for name in names] for epoch in history)
+    return lines.getvalue()
+
+
+def _save(model: Model, outcome: Outcome, out: Path) -> None:
+    """Swaps the whole model in for the folder that held its checkpoints."""
+    with files.new_folder(out) as new:
+        model.write(new)
+        files.write_file(new / layout.REPORT, training_page(outcome, str(out)))
+        files.write_file(new / layout.CARD, readme(outcome, out.name))

@@ -1,0 +1,320 @@
+"""How a training looks in a terminal: one live block, epochs as a table, the answer first. Plain lines elsewhere.
+
+Bold, dim and one colour. When the result is wanted as JSON, all of this goes to standard error.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from glassnet.data.dataset import SPLITS, Dataset
+from glassnet.data.reading import Progress as ReadingProgress
+from glassnet.doors.run import Finished, Prepared
+from glassnet.explaining.explanation import Explanation
+from glassnet.nets.text import total
+from glassnet.training.evaluate import Report
+from glassnet.training.trainer import Epoch, Progress
+from glassnet.words import counted, duration, interval, large, listed, percent
+
+ACCENT = "#f58ab6"
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 80
+BAR = 38
+REFRESH_S = 0.1
+MOST_ROWS = 20  # epochs that are printed; history.csv has all
+MOST_CLASSES = 12
+MOST_VOTES = 5
+HEAD = "epoch    loss  held out    right  {what:>9}   GF/s  of peak    took"
+
+
+def console(json: bool = False) -> Console:
+    """Where a person reads: standard output, or standard error when that is kept for JSON."""
+    made = Console(stderr=json, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if made.is_terminal:
+        made.width = min(made.width, WIDTH)
+    return made
+
+
+def fact(label: str, words: str, style: str = "") -> Text:
+    """A line that begins with what it is about: "data    60,000 pictures in 10 classes"."""
+    return Text.assemble((f"{label:<8}", "dim"), (words, style))
+
+
+class TrainingView:
+    """Shows a training as it goes."""
+
+    def __init__(self, out: Console) -> None:
+        self.out = out
+        self._live: Live | None = None
+        self._losses: deque[float] = deque(maxlen=18)
+        self._shown_s = 0.0
+        self._gflops_each = 0.0
+        self._peak = 1.0
+        self._speed = "images/s"
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[_Reading]:
+        """A line that counts files while a data set is read, if that takes long enough to wonder."""
+        view = _Reading(self.out, name)
+        try:
+            yield view
+        finally:
+            view.close()
+
+    def prepared(self, event: Prepared) -> None:
+        """What is about to happen: data, split, net, machine."""
+        plan, machine, cost = event.plan, event.machine, total(event.rows)
+        self._gflops_each = cost.multiply_adds * 6 / 1e9
+        self._peak = machine.gflops[plan.recipe.precision]
+        self._speed = "images/s" if event.dataset.kind == "pictures" else f"{event.dataset.kind}/s"
+        train, val, test = (f"{int(n):,}" for n in event.split.counts.sum(1))
+        self.out.print(fact("data", event.dataset.describe()))
+        self.out.print(
+            fact("split", f"{train} to train, {val} to choose by, {test} to test once; seed {plan.recipe.seed}")
+        )
+        for line in _class_counts(event):
+            self.out.print(fact("", line, "dim"))
+        flops = cost.multiply_adds * 2
+        size = f"{large(cost.parameters)} parameters, {large(flops)}{'F' if flops >= 1e8 else ' operations'} a picture"
+        self.out.print(fact("net", _short(plan.net)))
+        self.out.print(fact("", size, "dim"))
+        self.out.print(fact("machine", _machine(event)))
+        for note in event.notes:
+            self.out.print(fact("note", note))
+        for line in skipped(event.dataset):
+            self.out.print(Text(line, ACCENT))
+        if event.epoch:
+            self.out.print(fact("resume", f"going on after epoch {event.epoch}"))
+        self.out.print()
+        self.out.print(Text(HEAD.format(what=self._speed), "dim"))
+
+    def progress(self, event: Progress) -> None:
+        """One step further."""
+        if event.finished:
+            self._stop()
+            every = max(1, -(-event.epochs // MOST_ROWS))
+            if event.epoch % every == 0 or event.epoch in (1, event.epochs):
+                self.out.print(self._row(event.finished))
+            return
+        now = time.monotonic()
+        if self.out.is_terminal and now - self._shown_s > REFRESH_S:
+            self._shown_s = now
+            self._losses.append(event.loss)
+            self._show(self._block(event))
+
+    def finished(self, event: Finished) -> None:
+        """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
+        self._stop()
+        outcome = event.outcome
+        if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
+            self.out.print(Text.assemble((f"{outcome.best_epoch:5d}   ", ""), ("kept, by held-out loss", ACCENT)))
+        self.out.print()
+        for words in answer(outcome.test, outcome.dataset.kind):
+            self.out.print(words)
+        self.out.print(
+            f"{duration(outcome.seconds)}, {outcome.examples_per_second:,.0f} {self._speed}, "
+            f"{outcome.share_of_peak * 100:.0f} % of this machine's peak."
+        )
+        for line in skipped(outcome.dataset):
+            self.out.print(Text(line, ACCENT))
+        self.out.print()
+        for text in mistakes(outcome.test):
+            self.out.print(text)
+        if event.out is not None:
+            self.out.print(fact("model", str(event.out)))
+            self.out.print(fact("report", str(event.out / "report.html")))
+            self.out.print(fact("next", f"glassnet explain {shlex.quote(str(event.out))} {example(event)}", "bold"))
+
+    def close(self) -> None:
+        """Takes the live block away."""
+        self._stop()
+
+    def _row(self, epoch: Epoch) -> Text:
+        gflops = epoch.examples_per_second * self._gflops_each
+        return Text(
+            f"{epoch.epoch:5d}  {epoch.loss:6.3f}    {epoch.held_loss:6.3f}  {percent(epoch.held_accuracy):>7}  "
+            f"{epoch.examples_per_second:9,.0f}  {gflops:5.0f}  {gflops / self._peak * 100:5.0f} %  "
+            f"{duration(epoch.seconds):>6}"
+        )
+
+    def _block(self, event: Progress) -> Group:
+        share = event.step / event.steps
+        full = round(BAR * share)
+        gflops = event.examples_per_second * self._gflops_each
+        bar = Text.assemble(
+            (f"{event.epoch:5d}  ", ACCENT),
+            ("━" * full, ACCENT),
+            ("━" * (BAR - full), "dim"),
+            f"  {share * 100:2.0f} %   ",
+            (duration(event.seconds_left), "bold"),
+            " left",
+        )
+        loss = Text.assemble(
+            "       loss ",
+            (f"{event.loss:.3f} ", "bold"),
+            (_sparkline(self._losses), "dim"),
+            "   right ",
+            (percent(event.accuracy), "bold"),
+        )
+        speed = Text.assemble(
+            "       ",
+            (f"{event.examples_per_second:,.0f}", "bold"),
+            f" {self._speed}   {gflops:.0f} GF/s, ",
+            (f"{gflops / self._peak * 100:.0f} %", "bold"),
+            " of peak",
+        )
+        return Group(bar, loss, speed)
+
+    def _show(self, block: Group) -> None:
+        if self._live is None:
+            self._live = Live(console=self.out, transient=True, auto_refresh=False)
+            self._live.start()
+        self._live.update(block, refresh=True)
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+class _Reading:
+    """Counts files on one line that is redrawn; says nothing when it is over quickly."""
+
+    def __init__(self, out: Console, name: str) -> None:
+        self.out, self.name = out, name
+        self._begun = self._shown_s = time.monotonic()
+        self._live: Live | None = None
+
+    def step(self, progress: ReadingProgress) -> None:
+        now = time.monotonic()
+        if not self.out.is_terminal or now - self._begun < 0.4 or now - self._shown_s < REFRESH_S:
+            return
+        self._shown_s = now
+        left = (now - self._begun) / max(progress.done, 1) * (progress.total - progress.done)
+        line = fact("reading", f"{progress.done:,} of {progress.total:,} files of {self.name}, {duration(left)} left")
+        if self._live is None:
+            self._live = Live(console=self.out, transient=True, auto_refresh=False)
+            self._live.start()
+        self._live.update(line, refresh=True)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def answer(report: Report, kind: str) -> Iterator[Text]:
+    """The tested figure with its interval, in words."""
+    asked = counted(report.examples, f"test {kind.removesuffix('s')}")
+    rest = f" on {asked} ({interval(*report.interval)}), loss {report.loss:.3f}."
+    yield Text.assemble((f"{percent(report.accuracy)} right", "bold"), rest)
+
+
+def mistakes(report: Report) -> Iterator[Text]:
+    """Which classes are taken for which, and how many of each are found, side by side."""
+    confused = [
+        (f"{report.classes[i]} said {report.classes[j]}", count)
+        for i, j, count in report.confused()[: MOST_CLASSES // 4]
+    ]
+    if not confused:
+        return
+    order = sorted(report.by_class, key=lambda one: -one.found)[:MOST_CLASSES]
+    worst = min(report.by_class, key=lambda one: one.found)
+    width = max(len(words) for words, _ in confused)
+    yield Text(f"{'most mistaken':<{width + 8}}   right, by class", "dim")
+    cells = [Text(f"{one.name} {one.found * 100:.0f}", ACCENT if one is worst else "") for one in order]
+    rows = [cells[i :: len(confused)] for i in range(len(confused))]
+    for (words, count), row in zip(confused, rows, strict=True):
+        yield Text.assemble(f"{words:<{width}}  {count:5,}    ", Text("   ").join(row))
+    yield Text()
+
+
+def vote_lines(one: Explanation) -> Iterator[Text]:
+    """The answer and its runner-up, each with its strongest votes, adding up to its logit."""
+    first, second = one.answer, one.runner_up
+    yield Text.assemble(
+        (f"{one.classes[first]}, {one.probability[first]:.2f}", "bold"),
+        f"; {one.classes[second]} {one.probability[second]:.2f}",
+    )
+    maker = one.steps[one.votes.made_by].name if one.votes.made_by >= 0 else "the input"
+    for k in (first, second):
+        cast, order = one.votes.contribution[k], one.votes.strongest(k)
+        yield Text()
+        yield Text(f"votes for {one.classes[k]}, by the values of {maker}", "dim")
+        for f in order[:MOST_VOTES]:
+            channel, *place = one.votes.place(int(f))
+            where = f"feature {channel + 1}" + (f" at {', '.join(str(i + 1) for i in place)}" if place else "")
+            yield Text(f"{where:<24}{one.votes.values[f]:7.2f} x {one.votes.weights[k, f]:6.2f} {cast[f]:+8.2f}")
+        rest = float(cast[order[MOST_VOTES:]].sum() + one.votes.bias[k])
+        yield Text(f"{f'{max(0, len(order) - MOST_VOTES):,} weaker votes and the bias':<40} {rest:+8.2f}")
+        yield Text(f"{one.classes[k]:<40} {one.votes.logit[k]:+8.2f}", "bold")
+    yield Text()
+
+
+def skipped(dataset: Dataset) -> Iterator[str]:
+    """Every file that could not be read, named and counted; the rest of a long list by number."""
+    if dataset.skipped:
+        files = [f"{one.name} {one.reason}" for one in dataset.skipped]
+        yield f"Skipped {counted(len(files), 'damaged file')}: {listed(files, 5)}"
+
+
+def example(event: Finished) -> str:
+    """A test example that the next command can be tried on."""
+    rows = event.outcome.test.rows
+    file = event.outcome.dataset.file(int(rows[0])) if len(rows) else None
+    if file is not None:
+        return shlex.quote(str(file))
+    return shlex.quote(str((event.out or Path()) / "examples" / "1.png"))
+
+
+def _class_counts(event: Prepared) -> Iterator[str]:
+    """Examples a class on each side, as many to a line as fit."""
+    counts, classes = event.split.counts, event.dataset.classes
+    if (counts == counts[:, :1]).all():
+        each = " / ".join(f"{n:,}" for n in counts[:, 0])
+        yield f"each class: {each} ({' / '.join(SPLITS)})"
+        return
+    if len(classes) > MOST_CLASSES:
+        for side, name in enumerate(SPLITS):
+            low, high = counts[side].argmin(), counts[side].argmax()
+            yield f"{name}: {counts[side][low]:,} of {classes[low]} to {counts[side][high]:,} of {classes[high]}"
+        return
+    cells = [f"{name} {' / '.join(f'{n:,}' for n in counts[:, k])}" for k, name in enumerate(classes)]
+    yield f"{' / '.join(SPLITS)} of each class:"
+    yield from _in_lines(cells, WIDTH - 8)
+
+
+def _in_lines(cells: Sequence[str], width: int) -> Iterator[str]:
+    line = ""
+    for cell in cells:
+        if line and len(line) + 3 + len(cell) > width:
+            yield line
+            line = ""
+        line += ("   " if line else "") + cell
+    yield line
+
+
+def _short(net: str) -> str:
+    return net if len(net) <= 3 * WIDTH else f"{net[:40]} ... {net[-20:]}"
+
+
+def _machine(event: Prepared) -> str:
+    machine, precision = event.machine, event.plan.recipe.precision
+    where = counted(machine.cores, "core") if machine.device == "cpu" else machine.name
+    times = f"{machine.gain:.1f} times its fp32"
+    words = f"bf16 ({times})" if precision == "bfloat16" else f"fp32 (bf16 is {times})"
+    return f"{where}, {words}, peak {machine.gflops[precision]:,.0f} GF/s"
+
+
+def _sparkline(values: Iterable[float]) -> str:
+    values = list(values)
+    low, high = min(values), max(values)
+    return "".join(BARS[round((v - low) / (high - low) * (len(BARS) - 1)) if high > low else 0] for v in values)

@@ -1,0 +1,143 @@
+"""Explanation: all that was found out about one answer. Knows a net and an example, not where they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glassnet import files
+from glassnet.data.dataset import Array
+from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, thread
+from glassnet.explaining.explain_page import explain_page
+from glassnet.explaining.saliency import occlusion
+from glassnet.explaining.trace import Step, trace
+from glassnet.explaining.votes import Votes, vote_map, votes
+from glassnet.nets.convnet import ConvNet
+from glassnet.training.evaluate import softmax
+
+MOST_VOTES = 1000  # a class, in JSON; the weaker ones are counted and summed
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a net answers an example as it does. model: what the net is called. tested: a sentence on what it is worth.
+
+    raw: (C, *S) as it was read. x: (1, C, *S) as the net sees it. probability: (K,). occluded: (*S) how much the
+    answer's logit falls where a piece is covered. voted: (*S') where in the last maps its votes come from, or None.
+    """
+
+    name: str
+    model: str
+    tested: str
+    classes: tuple[str, ...]
+    net: ConvNet
+    raw: Array
+    x: Tensor
+    ink: bool
+    steps: tuple[Step, ...]
+    votes: Votes
+    probability: NDArray[np.float64]
+    occluded: NDArray[np.float64]
+    voted: NDArray[np.float64] | None
+
+    @property
+    def answer(self) -> int:
+        """The class it says."""
+        return int(self.probability.argmax())
+
+    @property
+    def runner_up(self) -> int:
+        """The class it says next."""
+        return int(np.argsort(-self.probability, kind="stable")[1])
+
+    def step(self, name: str) -> int:
+        """The place of a step among the steps, by its name."""
+        return next(i for i, step in enumerate(self.steps) if step.name == name)
+
+    def thread(self) -> list[tuple[int, Place]]:
+        """The way from the strongest vote for the answer back to the first layer, as (step, place)."""
+        strongest = int(self.votes.strongest(self.answer)[0])
+        return thread(self.steps, self.votes.made_by, self.votes.place(strongest)) if self.votes.made_by >= 0 else []
+
+    def arithmetic(self, name: str, at: Place) -> Arithmetic:
+        """One value written out. name: of the step, as "conv1". at: (feature, *place), from 0."""
+        return arithmetic(self.steps[self.step(name)], at)
+
+    def html(self) -> str:
+        """The page of this explanation: one self-contained file."""
+        return explain_page(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the page. Raises GlassnetError where that can't be done."""
+        files.write_file(Path(path), self.html())
+        return Path(path)
+
+    def as_json(self) -> dict[str, object]:
+        """As `glassnet explain --json` prints it: each class's votes, that add up to its logit."""
+        maker = self.steps[self.votes.made_by].name if self.votes.made_by >= 0 else "input"
+        return {
+            "input": self.name,
+            "class": self.classes[self.answer],
+            "score": float(self.probability[self.answer]),
+            "values_from": maker,
+            "votes": {name: self._class_votes(k) for k, name in enumerate(self.classes)},
+        }
+
+    def _class_votes(self, k: int) -> dict[str, object]:
+        cast, order = self.votes, self.votes.strongest(k)
+        contribution = cast.contribution[k]
+        shown, rest = order[:MOST_VOTES], order[MOST_VOTES:]
+        return {
+            "logit": float(cast.logit[k]),
+            "probability": float(self.probability[k]),
+            "bias": float(cast.bias[k]),
+            "values": [
+                {
+                    "at": list(cast.place(int(f))),
+                    "value": float(cast.values[f]),
+                    "weight": float(cast.weights[k, f]),
+                    "vote": float(contribution[f]),
+                }
+                for f in shown
+            ],
+            "weaker": {"count": len(rest), "vote": float(contribution[rest].sum())},
+        }
+
+
+def explain(
+    net: ConvNet,
+    classes: tuple[str, ...],
+    raw: Array,
+    x: Tensor,
+    name: str,
+    model: str = "the net",
+    tested: str = "",
+    ink: bool = False,
+) -> Explanation:
+    """Finds out why a net answers one example as it does. x: (1, C, *S), normalised, of the example `raw` (C, *S).
+
+    ink: whether bright values are ink, drawn dark on a page.
+    """
+    steps = tuple(trace(net, x))
+    cast = votes(steps)
+    probability = softmax(cast.logit[None])[0]
+    answer = int(probability.argmax())
+    return Explanation(
+        name=name,
+        model=model,
+        tested=tested,
+        classes=classes,
+        net=net,
+        raw=raw,
+        x=x,
+        ink=ink,
+        steps=steps,
+        votes=cast,
+        probability=probability,
+        occluded=occlusion(net, x, answer),
+        voted=vote_map(steps, cast, answer),
+    )

@@ -1,0 +1,86 @@
+"""Examples with the shares of their likeliest classes, as a report shows them: worst mistakes, confusion cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassnet.data.dataset import Dataset
+from glassnet.explaining import images
+from glassnet.training.evaluate import Report
+
+MOST_PICTURES = 240  # in the cells of one page
+IN_A_CELL = 24
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A class's share of an answer. words: 0.90. width: in percent. is_right: whether the example is of this class."""
+
+    name: str
+    words: str
+    width: float
+    is_right: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One example: its name, its picture as a data URI, the shares of the class said and of the right or next one."""
+
+    name: str
+    image: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of mistake. mark: its place on the page. more: how many examples are not shown."""
+
+    mark: str
+    name: str
+    said: str
+    pictures: tuple[Shown, ...]
+    more: int
+
+
+class Gallery:
+    """Draws the examples of a report, each once."""
+
+    def __init__(self, report: Report, dataset: Dataset) -> None:
+        self.report, self.dataset = report, dataset
+        self.ink = bool(dataset.preparation.settings.get("ink"))
+        self._drawn: dict[int, Shown] = {}
+
+    def shown(self, i: int) -> Shown:
+        """Example i of the report."""
+        if i not in self._drawn:
+            sample = self.dataset.samples[int(self.report.rows[i])]
+            self._drawn[i] = Shown(sample.name, images.picture(sample.x, self.ink), self._bars(i))
+        return self._drawn[i]
+
+    def cells(self) -> list[Cell]:
+        """Every inked cell of the confusion with its examples, up to what a page may hold."""
+        report, left, found = self.report, MOST_PICTURES, []
+        for i, j, count in report.confused():
+            mine = np.flatnonzero((report.y == i) & (report.said == j))
+            chosen = [int(m) for m in mine[np.argsort(-report.confidence[mine], kind="stable")]][: min(IN_A_CELL, left)]
+            if not chosen:
+                break
+            left -= len(chosen)
+            pictures = tuple(self.shown(m) for m in chosen)
+            found.append(Cell(cell_mark(i, j), report.classes[i], report.classes[j], pictures, count - len(chosen)))
+        return found
+
+    def _bars(self, i: int) -> tuple[Bar, ...]:
+        shares, own = self.report.probability[i], int(self.report.y[i])
+        first, second = (int(k) for k in np.argsort(-shares, kind="stable")[:2])
+        chosen = (first, second if own == first else own)
+        return tuple(
+            Bar(self.report.classes[k], f"{shares[k]:.2f}", round(float(shares[k]) * 100, 1), k == own) for k in chosen
+        )
+
+
+def cell_mark(i: int, j: int) -> str:
+    """The address on the page of the examples of class i that were taken for class j."""
+    return f"is-{i}-said-{j}"

@@ -1,0 +1,46 @@
+"""Which part of an input an answer hangs on: cover a piece, ask again, measure the loss. Knows nothing of pictures."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+BATCH = 64
+
+
+def occlusion(
+    net: nn.Module, x: Tensor, k: int, window: int | None = None, stride: int | None = None
+) -> NDArray[np.float64]:
+    """How much class k's logit falls when the piece around a place is covered. Zeiler and Fergus 2014, section 4.2.
+
+    x: (1, C, *S), normalised, so that 0, what a piece is covered with, is the mean of the training data. window: side
+    of the piece, by default about a quarter of the input. Returns (*S): at each place the mean over all pieces that
+    cover it; positive where the class needs it.
+    """
+    sizes = tuple(x.shape[2:])
+    window = window or max(1, round(max(sizes) / 4))
+    stride = stride or max(1, window // 4)
+    starts = [_starts(size, window, stride) for size in sizes]
+    pieces = [tuple(slice(max(s, 0), s + window) for s in start) for start in itertools.product(*starts)]
+    fall, times = np.zeros(sizes), np.zeros(sizes)
+    with torch.inference_mode():
+        whole = float(net(x)[0, k])
+        for begin in range(0, len(pieces), BATCH):
+            group = pieces[begin : begin + BATCH]
+            covered = x.repeat(len(group), *[1] * (x.dim() - 1))
+            for one, piece in zip(covered, group, strict=True):
+                one[(slice(None), *piece)] = 0
+            for piece, logit in zip(group, net(covered)[:, k].tolist(), strict=True):
+                fall[piece] += whole - logit
+                times[piece] += 1
+    return fall / times
+
+
+def _starts(size: int, window: int, stride: int) -> Sequence[int]:
+    """Where pieces begin: some reach past either edge, so that every place is covered about as often."""
+    return range(1 - window, size, stride) if window < size else (0,)

@@ -1,0 +1,78 @@
+"""Votes: each class's logit split into weight times value, a line a value. Knows little but the last layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from glassnet.explaining.trace import Step, sources
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """How the values of the last layer vote. values: (F,). weights, contribution: (K, F). bias, logit: (K,).
+
+    contribution + bias adds up to logit, in float64. made_by: the step whose values vote, before they were laid in a
+    row (-1: the input itself). shape: of its values, (C, *S) or (F,).
+    """
+
+    values: Floats
+    weights: Floats
+    bias: Floats
+    made_by: int
+    shape: tuple[int, ...]
+
+    @property
+    def contribution(self) -> Floats:
+        return self.weights * self.values
+
+    @property
+    def logit(self) -> Floats:
+        return np.asarray(self.contribution.sum(1) + self.bias)
+
+    def strongest(self, k: int) -> NDArray[np.int64]:
+        """Places of the values by the size of their vote for class k, the strongest first."""
+        return np.argsort(-np.abs(self.contribution[k]), kind="stable")
+
+    def place(self, f: int) -> tuple[int, ...]:
+        """Where value f stands in the layer that made it: (feature, *place)."""
+        return tuple(int(i) for i in np.unravel_index(f, self.shape))
+
+
+def votes(steps: Sequence[Step]) -> Votes:
+    """The votes of a traced pass."""
+    last = steps[-1]
+    assert isinstance(last.layer, nn.Linear), "every net ends in fc"
+    values = last.inputs[0][0].double().cpu().numpy()
+    weights = last.layer.weight.detach().double().cpu().numpy()
+    bias = last.layer.bias.detach().double().cpu().numpy() if last.layer.bias is not None else np.zeros(len(weights))
+    came_from = sources(steps)
+    made_by = came_from[-1][0]
+    if made_by >= 0 and isinstance(steps[made_by].layer, nn.Flatten):
+        shape = tuple(steps[made_by].inputs[0].shape[1:])
+        made_by = came_from[made_by][0]
+    else:
+        shape = values.shape
+    return Votes(values, weights, bias, made_by, shape)
+
+
+def vote_map(steps: Sequence[Step], cast: Votes, k: int) -> Floats | None:
+    """(*S) where in the last maps the votes for class k come from; None where values have lost their places.
+
+    A value that is a mean over places shares its vote among them by what each place put in: class activation mapping,
+    Zhou et al. 2016. Adds up to the logit without its bias.
+    """
+    if len(cast.shape) > 1:
+        return np.asarray(cast.contribution[k].reshape(cast.shape).sum(0))  # (*S)
+    maker = steps[cast.made_by]
+    if cast.made_by < 0 or type(maker.layer).__name__ != "Mean":
+        return None
+    maps = maker.inputs[0][0].double().cpu().numpy()  # (C, *S)
+    places = int(np.prod(maps.shape[1:]))
+    return np.asarray(np.tensordot(cast.weights[k], maps, 1) / places)

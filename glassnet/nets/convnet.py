@@ -1,0 +1,96 @@
+"""ConvNet: the network that a text describes, in 1-D, 2-D and 3-D. Knows nothing of data or training."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glassnet.nets.layers import CONVS, NORMS, POOLS, Mean, Residual
+from glassnet.nets.network import Criterion, Network, Phase
+from glassnet.nets.spec import BatchNorm, Conv, Dropout, Fc, Flow, Layer, Pool, Relu
+from glassnet.nets.spec import Mean as MeanLayer
+from glassnet.nets.spec import Residual as ResidualLayer
+from glassnet.nets.text import Spec, measure, names
+
+
+class ConvNet(Network):
+    """The network of a text. Its children are the layers by name (conv1, relu1, ...), run in order.
+
+    shape: (C, *S) of one example. classes: K. seed: of its initial weights. Raises GlassnetError where the text doesn't
+    fit the shape.
+    """
+
+    def __init__(self, spec: Spec, shape: tuple[int, ...], classes: int, seed: int = 0) -> None:
+        super().__init__()
+        self.spec, self.shape, self.classes = spec, shape, classes
+        rows = measure(spec, shape, classes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for before, row, name in zip(rows, rows[1:], names(spec), strict=False):
+                assert row.layer is not None, "only the input has none"
+                if isinstance(row.layer, Fc) and before.flow.is_grid:
+                    self.add_module("flatten", nn.Flatten())
+                self.add_module(name, _module(row.layer, before.flow, row.flow, row.bias))
+            for module in self.modules():
+                _initialise(module)
+            _initialise_votes(self.votes)
+
+    @property
+    def votes(self) -> nn.Linear:
+        """The last fully connected layer: (K, F) weights that vote on the classes."""
+        last = list(self.children())[-1]
+        assert isinstance(last, nn.Linear), "every text ends in fc"
+        return last
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.children():
+            x = layer(x)
+        return x  # (B, K)
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase("train", self._cross_entropy),)
+
+    def _cross_entropy(self, x: Tensor, y: Tensor, criterion: Criterion) -> tuple[Tensor, Tensor]:
+        logits = self(x)  # (B, K)
+        loss = functional.cross_entropy(logits.float(), y, weight=criterion.weight, label_smoothing=criterion.smoothing)
+        return loss, logits
+
+
+def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
+    axes, channels = len(before.shape) - 1, before.shape[0]
+    match layer:
+        case Conv():
+            return CONVS[axes](channels, layer.features, layer.size, layer.stride, layer.padding, bias=bias)
+        case Pool():
+            return POOLS[axes](layer.window, layer.stride, ceil_mode=True)
+        case Relu():
+            return nn.ReLU()
+        case BatchNorm():
+            return NORMS[axes](channels)
+        case Dropout():
+            return nn.Dropout(layer.p)
+        case ResidualLayer():
+            return Residual(axes, channels, layer.features, layer.stride)
+        case MeanLayer():
+            return Mean()
+        case Fc():
+            return nn.Linear(math.prod(before.shape), after.shape[0], bias=bias)
+    raise AssertionError(f"no module for {layer}")
+
+
+def _initialise(module: nn.Module) -> None:
+    """He initialisation (He et al. 2015, "Delving deep into rectifiers"); a residual block begins as its way around."""
+    if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, Residual):
+        nn.init.zeros_(module.batchnorm2.weight)
+
+
+def _initialise_votes(votes: nn.Linear) -> None:
+    """Small votes at first, so that no class starts ahead."""
+    nn.init.normal_(votes.weight, std=0.5 / math.sqrt(votes.in_features))

@@ -1,0 +1,315 @@
+"""The layers a net can be written in: their text, their arithmetic, their cost. Builds nothing and needs no torch.
+
+A conv is padded by (SIZE - 1) / 2, rounded down, so that odd sizes keep the picture's size; `valid` pads nothing, as on
+the slides. A pool keeps the windows that reach past the edge.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from glassnet import shapes
+from glassnet.shapes import Field
+from glassnet.words import by
+
+
+class Unfit(Exception):
+    """A layer that can't be. The text says why; mend: the nearest layer that can, or None to drop it."""
+
+    def __init__(self, text: str, mend: str | None = None) -> None:
+        super().__init__(text)
+        self.mend = mend
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What arrives at a layer. shape: (C, *S), or (F,) once votes have begun. field: what one value sees, an axis."""
+
+    shape: tuple[int, ...]
+    field: tuple[Field, ...]
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether the values still have places."""
+        return len(self.shape) > 1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a layer takes for one example. parameters: trained numbers. multiply_adds: products summed."""
+
+    parameters: int = 0
+    multiply_adds: int = 0
+
+
+class Layer(ABC):
+    """One word of a net's text. form: how it is written. needs_grid: whether values must have places."""
+
+    form: ClassVar[str]
+    needs_grid: ClassVar[bool] = True
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, words: list[str]) -> Layer:
+        """The layer from the words after its name. Raises Unfit."""
+
+    @abstractmethod
+    def after(self, flow: Flow) -> Flow:
+        """What it makes of its input. Raises Unfit when it can't take it."""
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        """What it takes for one example. bias: whether its sums have one."""
+        return Cost()
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """`conv FEATURES SIZE[/STRIDE] [valid]`: convolution, one filtered map a feature."""
+
+    features: int
+    size: int
+    stride: int = 1
+    valid: bool = False
+    form: ClassVar[str] = "conv FEATURES SIZE"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Conv:
+        valid = words[-1:] == ["valid"]
+        if len(words) != 2 + valid:
+            raise Unfit("", f"conv {words[0] if words and words[0].isdecimal() else 32} 3")
+        size, stride = sized(words[1], 1)
+        return cls(number(words[0]), size, stride, valid)
+
+    def __str__(self) -> str:
+        stride = f"/{self.stride}" if self.stride > 1 else ""
+        return f"conv {self.features} {self.size}{stride}{' valid' if self.valid else ''}"
+
+    @property
+    def padding(self) -> int:
+        """Blank cells at each end of each axis."""
+        return 0 if self.valid else shapes.same_padding(self.size)
+
+    def after(self, flow: Flow) -> Flow:
+        sizes = tuple(shapes.conv_size(s, self.size, self.stride, self.padding) for s in flow.shape[1:])
+        if min(sizes) < 1:
+            fitting = Conv(self.features, min(flow.shape[1:]), self.stride, self.valid)
+            raise Unfit(
+                f"a feature of {by([self.size] * len(sizes))} does not fit its input of {by(flow.shape[1:])}",
+                str(fitting),
+            )
+        return Flow((self.features, *sizes), tuple(f.through(self.size, self.stride, self.padding) for f in flow.field))
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        weights = self.features * before.shape[0] * self.size ** len(before.field)
+        return Cost(weights + self.features * bias, weights * math.prod(after.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Pool(Layer):
+    """`pool WINDOW[/STRIDE]`: the maximum of each window; the stride is the window's size unless given."""
+
+    window: int
+    stride: int
+    form: ClassVar[str] = "pool WINDOW"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Pool:
+        if len(words) != 1:
+            raise Unfit("", "pool 2")
+        window, stride = sized(words[0], 0)
+        return cls(window, stride or window)
+
+    def __str__(self) -> str:
+        return f"pool {self.window}" + (f"/{self.stride}" if self.stride != self.window else "")
+
+    def after(self, flow: Flow) -> Flow:
+        if max(flow.shape[1:]) == 1:
+            raise Unfit(f"nothing left to pool, its input is {by(flow.shape[1:])}")
+        sizes = tuple(shapes.pool_size(s, self.window, self.stride) for s in flow.shape[1:])
+        if min(sizes) < 1:
+            raise Unfit(f"a window of {self.window} does not fit its input of {by(flow.shape[1:])}", "pool 2")
+        return Flow((flow.shape[0], *sizes), tuple(f.through(self.window, self.stride) for f in flow.field))
+
+
+@dataclass(frozen=True)
+class Relu(Layer):
+    """`relu`: negatives become zero."""
+
+    form: ClassVar[str] = "relu"
+    needs_grid: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Relu:
+        return cls(*alone(words, "relu"))
+
+    def __str__(self) -> str:
+        return "relu"
+
+    def after(self, flow: Flow) -> Flow:
+        return flow
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """`batchnorm`: each map brought to mean 0 and spread 1, then scaled and shifted by two trained numbers."""
+
+    form: ClassVar[str] = "batchnorm"
+    needs_grid: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls, words: list[str]) -> BatchNorm:
+        return cls(*alone(words, "batchnorm"))
+
+    def __str__(self) -> str:
+        return "batchnorm"
+
+    def after(self, flow: Flow) -> Flow:
+        return flow
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        return Cost(2 * before.shape[0], math.prod(before.shape))
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """`dropout P`: while training, each value is left out with probability P."""
+
+    p: float
+    form: ClassVar[str] = "dropout P"
+    needs_grid: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Dropout:
+        try:
+            p = float(words[0]) if len(words) == 1 else math.nan
+        except ValueError:
+            p = math.nan
+        if not 0 < p < 1:
+            raise Unfit("a probability lies between 0 and 1", "dropout 0.5")
+        return cls(p)
+
+    def __str__(self) -> str:
+        return f"dropout {self.p:g}"
+
+    def after(self, flow: Flow) -> Flow:
+        return flow
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """`residual FEATURES[/STRIDE]`: two 3x3 convolutions added to their input. He et al. 2015, figure 2."""
+
+    features: int
+    stride: int = 1
+    form: ClassVar[str] = "residual FEATURES"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Residual:
+        if len(words) != 1:
+            raise Unfit("", f"residual {words[0] if words and words[0].isdecimal() else 64}")
+        return cls(*sized(words[0], 1))
+
+    def __str__(self) -> str:
+        return f"residual {self.features}" + (f"/{self.stride}" if self.stride > 1 else "")
+
+    def projects(self, in_channels: int) -> bool:
+        """Whether the way around needs a 1x1 convolution to fit."""
+        return self.stride > 1 or in_channels != self.features
+
+    def after(self, flow: Flow) -> Flow:
+        return Conv(self.features, 3).after(Conv(self.features, 3, self.stride).after(flow))
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        axes, places = len(before.field), math.prod(after.shape[1:])
+        weights = self.features * (before.shape[0] + self.features) * 3**axes
+        norms = 2
+        if self.projects(before.shape[0]):
+            weights += self.features * before.shape[0]
+            norms += 1
+        return Cost(weights + 2 * norms * self.features, (weights + norms * self.features) * places)
+
+
+@dataclass(frozen=True)
+class Mean(Layer):
+    """`mean`: the mean of each map over all its places."""
+
+    form: ClassVar[str] = "mean"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Mean:
+        return cls(*alone(words, "mean"))
+
+    def __str__(self) -> str:
+        return "mean"
+
+    def after(self, flow: Flow) -> Flow:
+        return Flow((flow.shape[0],), whole_field(flow))
+
+
+@dataclass(frozen=True)
+class Fc(Layer):
+    """`fc NEURONS`: fully connected, every value votes for every neuron; bare, a neuron a class (neurons is 0)."""
+
+    neurons: int = 0
+    form: ClassVar[str] = "fc NEURONS"
+    needs_grid: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Fc:
+        if len(words) > 1:
+            raise Unfit("", f"fc {words[0]}" if words[0].isdecimal() else "fc 128")
+        return cls(number(words[0])) if words else cls()
+
+    def __str__(self) -> str:
+        return f"fc {self.neurons}" if self.neurons else "fc"
+
+    def after(self, flow: Flow) -> Flow:
+        return Flow((self.neurons,), whole_field(flow))
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        weights = math.prod(before.shape) * after.shape[0]
+        return Cost(weights + after.shape[0] * bias, weights)
+
+
+def whole_field(flow: Flow) -> tuple[Field, ...]:
+    """What a value sees that draws on all places of its input."""
+    if not flow.is_grid:
+        return flow.field
+    return tuple(
+        Field(f.size + (s - 1) * f.stride, f.stride, f.start) for f, s in zip(flow.field, flow.shape[1:], strict=True)
+    )
+
+
+def number(word: str) -> int:
+    """A whole number from 1 to a million. Raises Unfit."""
+    if not (word.isdecimal() and 0 < len(word) < 8 and 1 <= int(word) <= 1_000_000):
+        raise Unfit(f"`{word}` is no whole number from 1 to 1,000,000")
+    return int(word)
+
+
+def sized(word: str, default: int) -> tuple[int, int]:
+    """SIZE[/STRIDE] as two numbers. Raises Unfit."""
+    size, slash, stride = word.partition("/")
+    return number(size), number(stride) if slash else default
+
+
+def alone(words: list[str], name: str) -> tuple[()]:
+    """No words at all, for a layer that takes none. Raises Unfit."""
+    if words:
+        raise Unfit("", name)
+    return ()
+
+
+LAYERS: dict[str, type[Layer]] = {
+    "conv": Conv,
+    "pool": Pool,
+    "relu": Relu,
+    "batchnorm": BatchNorm,
+    "dropout": Dropout,
+    "residual": Residual,
+    "mean": Mean,
+    "fc": Fc,
+}

@@ -1,0 +1,56 @@
+"""Outcome: what a training came to, with all that a report or a model folder tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glassnet.data.dataset import Dataset, Normalisation
+from glassnet.data.split import Split
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.text import Row
+from glassnet.training.evaluate import Report
+from glassnet.training.machine import Machine
+from glassnet.training.recipe import Recipe
+from glassnet.training.trainer import Epoch
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained net and its story. rows: its layer sheet. test, held: reports of the sides it did not learn from.
+
+    source: the data as it was named. fingerprint: of its examples, classes and sides. temperature: what its votes were
+    divided by. notes: what a person should know.
+    """
+
+    net: ConvNet
+    rows: tuple[Row, ...]
+    dataset: Dataset
+    source: str
+    fingerprint: str
+    split: Split
+    normalisation: Normalisation
+    recipe: Recipe
+    machine: Machine
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    seconds: float
+    temperature: float
+    test: Report
+    held: Report
+    notes: tuple[str, ...]
+
+    @property
+    def examples_per_second(self) -> float:
+        """Training speed over all epochs, judging the held-out examples included."""
+        return sum(epoch.examples_per_second * epoch.seconds for epoch in self.history) / self.seconds
+
+    @property
+    def gflops(self) -> float:
+        """Products and sums of training a second, in GF/s: two for each multiply-add, three passes a step."""
+        multiply_adds = sum(row.cost.multiply_adds for row in self.rows)
+        return self.examples_per_second * multiply_adds * 6 / 1e9
+
+    @property
+    def share_of_peak(self) -> float:
+        """That speed as a share of the machine's measured peak at the precision used."""
+        return self.gflops / self.machine.gflops[self.recipe.precision]

@@ -1,0 +1,124 @@
+"""How a training goes: chosen from the data and the machine, every choice a plain number that a person may overrule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from glassnet.config import Training
+from glassnet.data.augment import Augmentation
+from glassnet.data.dataset import TRAIN, Dataset
+from glassnet.data.split import Split
+from glassnet.data.symmetry import Symmetry, symmetry
+
+UNEVEN = 1.5  # classes are weighed when the largest has this many times the examples of the smallest
+EXAMPLES_SEEN = 3000.0  # epochs are this over the square root of the examples, within EPOCHS
+EPOCHS = (12, 60)
+BATCHES = (32, 512)
+SMALL = 24  # pixels a side
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run. class_weight: (K,) or None. examples: of an epoch, 0 for all. warm: share that warms up."""
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    smoothing: float
+    warm: float
+    precision: str
+    seed: int
+    augmentation: Augmentation
+    class_weight: tuple[float, ...] | None = None
+    examples: int = 0
+
+    def rate(self, done: float) -> float:
+        """The learning rate when a share `done` of all steps is done: up in a line, down in a cosine to nothing.
+
+        Smith and Topin 2017, "Super-convergence".
+        """
+        if done < self.warm:
+            return self.learning_rate * (0.04 + 0.96 * done / self.warm)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - self.warm) / (1 - self.warm)))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe, and in words what of it depends on the data."""
+
+    recipe: Recipe
+    notes: tuple[str, ...]
+
+
+def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -> Choice:
+    """The recipe for a data set: what the settings say, and for the rest what its size and classes suggest."""
+    train = split.rows(TRAIN)
+    count = len(train)
+    found = symmetry(dataset, train, settings.seed) if settings.augment and dataset.augment else None
+    augmentation = _augmentation(dataset, found)
+    weight = _class_weight(split)
+    recipe = Recipe(
+        epochs=settings.epochs or default_epochs(count),
+        batch=settings.batch or min(max(_power_of_two(count / 40), BATCHES[0]), BATCHES[1]),
+        learning_rate=settings.learning_rate or 0.01,
+        weight_decay=0.02,
+        smoothing=0.1,
+        warm=0.25,
+        precision=precision,
+        seed=settings.seed,
+        augmentation=augmentation,
+        class_weight=weight,
+    )
+    return Choice(recipe, _notes(split, weight, augmentation, found))
+
+
+def default_epochs(examples: int) -> int:
+    """How often each example is seen: fewer times when there are many."""
+    return min(max(round(EXAMPLES_SEEN / math.sqrt(examples)), EPOCHS[0]), EPOCHS[1])
+
+
+def _augmentation(dataset: Dataset, found: Symmetry | None) -> Augmentation:
+    """Varied copies that are natural for pictures: mirrored only where that was found to keep the classes.
+
+    Small pictures are also turned and scaled; on larger ones the blur of resampling costs more than that brings.
+    """
+    if found is None:
+        return Augmentation()
+    side = min(dataset.shape[1:])
+    mirrors = Augmentation(found.left_right.natural, found.up_down.natural)
+    if side < SMALL:
+        return replace(mirrors, shift=round(0.08 * side, 2), turn=10.0, scale=0.1)
+    return replace(mirrors, shift=round(0.1 * side))
+
+
+def _class_weight(split: Split) -> tuple[float, ...] | None:
+    """Rare classes count more, by one over the square root of their number; the mean over the examples is 1."""
+    counts = split.counts[TRAIN].astype(np.float64)
+    if counts.max() < UNEVEN * counts.min():
+        return None
+    weight = 1 / np.sqrt(counts)
+    return tuple((weight * counts.sum() / (weight * counts).sum()).tolist())
+
+
+def _notes(
+    split: Split, weight: tuple[float, ...] | None, augmentation: Augmentation, found: Symmetry | None
+) -> tuple[str, ...]:
+    notes: tuple[str, ...] = ()
+    if weight is not None:
+        counts = split.counts[TRAIN]
+        notes += (f"uneven classes ({counts.min():,} to {counts.max():,}): a rare one's examples weigh more",)
+    if not augmentation.is_still:
+        mirror = found.left_right if found else None
+        why = ""
+        if mirror and mirror.plain >= 0:
+            why = f" (a linear model is right on {mirror.plain * 100:.0f} %, mirrored {mirror.mirrored * 100:.0f} %)"
+        notes += (f"varied: {augmentation.describe()}{why}",)
+    return notes
+
+
+def _power_of_two(number: float) -> int:
+    return int(2 ** round(math.log2(max(number, 1))))

@@ -1,0 +1,93 @@
+"""What many tests need: a cache of their own, a small trained model, folders of pictures, the command line."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("GLASSNET_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing that a test makes stays in the checkout."""
+    os.environ["GLASSNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def xo_model(tmp_path_factory):
+    """A model folder of a net trained on X's and O's."""
+    import glassnet as gn
+
+    folder = tmp_path_factory.mktemp("models") / "xo"
+    gn.train("xo", epochs=12, out=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pets(tmp_path_factory):
+    """A folder of 2 x 60 pictures: stripes across or down, of mixed sizes, with noise."""
+    root = tmp_path_factory.mktemp("pets") / "pets"
+    make_pets(root, 60)
+    return root
+
+
+def make_pets(root, each, seed=0):
+    random = np.random.default_rng(seed)
+    for label in ("across", "down"):
+        (root / label).mkdir(parents=True)
+        for i in range(each):
+            height, width = random.integers(20, 30, 2)
+            wave = np.sin(np.arange(height)[:, None] * 1.3 + random.uniform(0, 6)) * np.ones(width)
+            if label == "down":
+                wave = np.sin(np.arange(width)[None] * 1.3 + random.uniform(0, 6)) * np.ones((height, 1))
+            noisy = wave[..., None] * 80 + 128 + random.normal(0, 12, (height, width, 3))
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(root / label / f"{i:03}.png")
+    return root
+
+
+@dataclass
+class Answer:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def glassnet(tmp_path):
+    """Runs the command line in a folder of its own, as a person would."""
+
+    def run(*words, stdin=None, timeout=120, cwd=tmp_path, env=None):
+        done = subprocess.run(
+            [sys.executable, "-m", "glassnet", *map(str, words)],
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def data_set(name):
+    """A data set that is no part of the project; the test is skipped where it isn't there."""
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"needs the data set {name} in {DATA}; GLASSNET_TEST_DATA names another place")
+    return path
+
+
+@pytest.fixture
+def real_data():
+    return data_set
