@@ -20,6 +20,7 @@ from glassnet.data.loader import Loader
 from glassnet.data.split import Split
 from glassnet.doors import folder as layout
 from glassnet.doors import plan as plans
+from glassnet.doors.examples import write_examples
 from glassnet.doors.folder import CHECKPOINTS, Card
 from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
@@ -34,7 +35,7 @@ from glassnet.training.checkpoints import Checkpoints
 from glassnet.training.evaluate import Report, figures, report
 from glassnet.training.machine import Machine
 from glassnet.training.outcome import Outcome
-from glassnet.training.trainer import Epoch, Progress, Trainer, answers
+from glassnet.training.trainer import Epoch, Progress, Trainer, answers, answers_by_batch
 
 
 class Stop(Exception):
@@ -47,7 +48,7 @@ class Stop(Exception):
 
 @dataclass(frozen=True)
 class Prepared:
-    """All is chosen and the training begins. notes: what a person should know. epoch: how many are done already."""
+    """All is chosen and the training begins. resumed: whether it goes on from before, after `epoch` whole epochs."""
 
     dataset: Dataset
     split: Split
@@ -55,19 +56,29 @@ class Prepared:
     plan: Plan
     machine: Machine
     notes: tuple[str, ...]
+    resumed: bool
     epoch: int
 
 
 @dataclass(frozen=True)
+class Judging:
+    """How far the test is, in examples."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The model that came out, its story, and the folder it lies in, if any."""
+    """The model that came out, its story, and the folder it lies in, if any. example: a test example to try it on."""
 
     model: Model
     outcome: Outcome
     out: Path | None
+    example: Path | None
 
 
-Event = Prepared | Progress | Finished
+Event = Prepared | Progress | Judging | Finished
 
 
 def run(
@@ -99,13 +110,16 @@ def run(
         if snapshot is not None:
             trainer.restore(snapshot)
         rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))
-        yield Prepared(dataset, sides, rows, plan, machine, (*plan.notes, *notes), trainer.at.epoch)
-        yield from _epochs(trainer, checkpoints, plan, out)
-        outcome = _judge(trainer, test, plan, dataset, sides, rows, machine)
+        try:
+            yield Prepared(
+                dataset, sides, rows, plan, machine, (*plan.notes, *notes), stored is not None, trainer.at.epoch
+            )
+            yield from _epochs(trainer, checkpoints)
+            outcome = yield from _judge(trainer, test, plan, dataset, sides, rows, machine)
+        except Stop as stop:
+            raise _interrupted(stop, trainer, checkpoints, plan, out) from stop
         model = _model(outcome, plan)
-        if out is not None:
-            _save(model, outcome, out)
-        yield Finished(model, outcome, out)
+        yield Finished(model, outcome, out, _save(model, outcome, out) if out is not None else None)
 
 
 def _enter(out: Path, held: ExitStack) -> None:
@@ -119,20 +133,25 @@ def _enter(out: Path, held: ExitStack) -> None:
     files.sweep(out / CHECKPOINTS)
 
 
-def _epochs(trainer: Trainer, checkpoints: Checkpoints | None, plan: Plan, out: Path | None) -> Iterator[Progress]:
-    """The training itself, saving a checkpoint when one is due, and when it is stopped."""
-    try:
-        for progress in trainer.run():
-            if checkpoints and checkpoints.due:
-                checkpoints.save(trainer.snapshot(), trainer.at.epoch, trainer.at.step)
-            yield progress
-    except Stop as stop:
-        epoch = trainer.at.epoch + 1
-        if checkpoints is None or out is None:
-            raise Interrupted(stop.number, f"stopped in epoch {epoch}; it had no folder to save to") from stop
-        saved = checkpoints.save(trainer.snapshot(), trainer.at.epoch, trainer.at.step)
-        command = f"glassnet train {shlex.quote(plan.source)} --out {shlex.quote(str(out))} --resume"
-        raise Interrupted(stop.number, f"stopped in epoch {epoch}; nothing is lost", str(saved), command) from stop
+def _epochs(trainer: Trainer, checkpoints: Checkpoints | None) -> Iterator[Progress]:
+    """The training itself, saving a checkpoint when one is due."""
+    for progress in trainer.run():
+        if checkpoints and checkpoints.due:
+            checkpoints.save(trainer.snapshot(), trainer.at.epoch, trainer.at.step)
+        yield progress
+
+
+def _interrupted(
+    stop: Stop, trainer: Trainer, checkpoints: Checkpoints | None, plan: Plan, out: Path | None
+) -> Interrupted:
+    """Saves where the training stands and says how to go on."""
+    done = trainer.at.epoch >= plan.recipe.epochs
+    where = "while testing" if done else f"in epoch {trainer.at.epoch + 1}"
+    if checkpoints is None or out is None:
+        return Interrupted(stop.number, f"stopped {where}; it had no folder to save to")
+    saved = checkpoints.save(trainer.snapshot(), trainer.at.epoch, trainer.at.step)
+    command = f"glassnet train {shlex.quote(plan.source)} --out {shlex.quote(str(out))} --resume"
+    return Interrupted(stop.number, f"stopped {where}; nothing is lost.", str(saved), command)
 
 
 def _judge(
@@ -143,13 +162,18 @@ def _judge(
     sides: Split,
     rows: tuple[Row, ...],
     machine: Machine,
-) -> Outcome:
+) -> Generator[Judging, None, Outcome]:
     """Calibrates the net on the held-out examples, then asks it about the test examples, once."""
     logits, y = answers(trainer.net, trainer.held)
     heat = temperature(logits, y)
     net = trainer.net
     assert isinstance(net, ConvNet), "the plan builds ConvNets"
     scale_votes(net.votes, heat)
+
+    asked: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for part in answers_by_batch(net, test):
+        asked.append(part)
+        yield Judging(sum(len(one) for _, one in asked), len(test.rows))
 
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
         return report(dataset.classes, logits.double().numpy(), y.numpy(), loader.rows)
@@ -168,7 +192,7 @@ def _judge(
         best_epoch=trainer.best_epoch,
         seconds=trainer.seconds,
         temperature=heat,
-        test=judged(*answers(net, test), test),
+        test=judged(torch.cat([one for one, _ in asked]), torch.cat([one for _, one in asked]), test),
         held=judged(logits / heat, y, trainer.held),
         notes=plan.notes,
     )
@@ -240,9 +264,13 @@ def _history(history: tuple[Epoch, ...]) -> str:
     return lines.getvalue()
 
 
-def _save(model: Model, outcome: Outcome, out: Path) -> None:
-    """Swaps the whole model in for the folder that held its checkpoints."""
+def _save(model: Model, outcome: Outcome, out: Path) -> Path | None:
+    """Swaps the whole model in for the folder that held its checkpoints. Returns a test example on disk, if any."""
     with files.new_folder(out) as new:
         model.write(new)
         files.write_file(new / layout.REPORT, training_page(outcome, str(out)))
         files.write_file(new / layout.CARD, readme(outcome, out.name))
+        made = write_examples(outcome, new / "examples")
+    if made:
+        return out / "examples" / made
+    return outcome.dataset.file(int(outcome.test.rows[0]))

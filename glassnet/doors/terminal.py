@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from glassnet.data.dataset import SPLITS, Dataset
 from glassnet.data.reading import Progress as ReadingProgress
-from glassnet.doors.run import Finished, Prepared
+from glassnet.doors.run import Finished, Judging, Prepared
 from glassnet.explaining.explanation import Explanation
 from glassnet.nets.text import total
 from glassnet.training.evaluate import Report
@@ -92,8 +91,8 @@ class TrainingView:
             self.out.print(fact("note", note))
         for line in skipped(event.dataset):
             self.out.print(Text(line, ACCENT))
-        if event.epoch:
-            self.out.print(fact("resume", f"going on after epoch {event.epoch}"))
+        if event.resumed:
+            self.out.print(fact("resume", f"going on in epoch {event.epoch + 1}"))
         self.out.print()
         self.out.print(Text(HEAD.format(what=self._speed), "dim"))
 
@@ -110,6 +109,13 @@ class TrainingView:
             self._shown_s = now
             self._losses.append(event.loss)
             self._show(self._block(event))
+
+    def judging(self, event: Judging) -> None:
+        """How far the test is."""
+        now = time.monotonic()
+        if self.out.is_terminal and now - self._shown_s > REFRESH_S:
+            self._shown_s = now
+            self._show(fact("test", f"{event.done:,} of {event.total:,}"))
 
     def finished(self, event: Finished) -> None:
         """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
@@ -132,7 +138,8 @@ class TrainingView:
         if event.out is not None:
             self.out.print(fact("model", str(event.out)))
             self.out.print(fact("report", str(event.out / "report.html")))
-            self.out.print(fact("next", f"glassnet explain {shlex.quote(str(event.out))} {example(event)}", "bold"))
+            tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
+            self.out.print(fact("next", tried, "bold"))
 
     def close(self) -> None:
         """Takes the live block away."""
@@ -174,7 +181,7 @@ class TrainingView:
         )
         return Group(bar, loss, speed)
 
-    def _show(self, block: Group) -> None:
+    def _show(self, block: Group | Text) -> None:
         if self._live is None:
             self._live = Live(console=self.out, transient=True, auto_refresh=False)
             self._live.start()
@@ -264,15 +271,6 @@ def skipped(dataset: Dataset) -> Iterator[str]:
     if dataset.skipped:
         files = [f"{one.name} {one.reason}" for one in dataset.skipped]
         yield f"Skipped {counted(len(files), 'damaged file')}: {listed(files, 5)}"
-
-
-def example(event: Finished) -> str:
-    """A test example that the next command can be tried on."""
-    rows = event.outcome.test.rows
-    file = event.outcome.dataset.file(int(rows[0])) if len(rows) else None
-    if file is not None:
-        return shlex.quote(str(file))
-    return shlex.quote(str((event.out or Path()) / "examples" / "1.png"))
 
 
 def _class_counts(event: Prepared) -> Iterator[str]:

@@ -133,7 +133,10 @@ class Trainer:
             "history": [asdict(epoch) for epoch in self.history],
             "best_epoch": self.best_epoch,
         }
-        return Snapshot({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, facts)
+        kept = {
+            name: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for name, t in tensors.items()
+        }
+        return Snapshot(kept, facts)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Takes up the state of a snapshot of the same net and recipe."""
@@ -242,16 +245,18 @@ def _floats(net: nn.Module) -> list[Tensor]:
 
 
 def answers(net: nn.Module, loader: Loader, precision: str = "float32") -> tuple[Tensor, Tensor]:
-    """Logits (N, K) float32 and classes (N,) of every example of a loader, in order, on the CPU."""
-    was_training = net.training
-    net.eval()
-    logits, y = [], []
-    with torch.no_grad(), autocast(loader.device, precision):
-        for batch in loader.in_order():
-            logits.append(net(batch.x).float().cpu())
-            y.append(batch.y.cpu())
-    net.train(was_training)
-    return torch.cat(logits), torch.cat(y)
+    """Logits (N, K) float32 and classes (N,) of every example of a loader, in order, on the CPU. net: evaluating."""
+    parts = list(answers_by_batch(net, loader, precision))
+    return torch.cat([logits for logits, _ in parts]), torch.cat([y for _, y in parts])
+
+
+def answers_by_batch(net: nn.Module, loader: Loader, precision: str = "float32") -> Iterator[tuple[Tensor, Tensor]]:
+    """The same, as it comes."""
+    assert not net.training, "batch norm must use what it learnt"
+    for batch in loader.in_order():
+        with torch.no_grad(), autocast(loader.device, precision):
+            logits = net(batch.x).float().cpu()
+        yield logits, batch.y.cpu()
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

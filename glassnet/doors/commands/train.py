@@ -90,7 +90,7 @@ def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> N
 def _train(
     source: Source, settings: Training, out: Path, data: str, reading: Reading, stored: Plan | None, json: bool
 ) -> None:
-    from glassnet.doors.run import Prepared, Stop, run
+    from glassnet.doors.run import Finished, Judging, Prepared, Stop, run
     from glassnet.doors.signals import patient_signals
     from glassnet.doors.terminal import TrainingView, console
     from glassnet.training.trainer import Progress
@@ -101,14 +101,18 @@ def _train(
         with patient_signals() as caught:
             events = run(dataset, settings, out, data, reading, stored)
             for event in events:
-                if isinstance(event, Prepared):
-                    view.prepared(event)
-                elif isinstance(event, Progress):
-                    view.progress(event)
-                    if caught.number:
-                        events.throw(Stop(caught.number))
-                else:
-                    view.finished(event)
+                match event:
+                    case Prepared():
+                        view.prepared(event)
+                    case Progress():
+                        view.progress(event)
+                    case Judging():
+                        view.judging(event)
+                    case Finished():
+                        view.finished(event)
+                if caught.number and not isinstance(event, Finished):
+                    view.close()
+                    events.throw(Stop(caught.number))
     finally:
         view.close()
     if json:
