@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,29 @@ def record(part: type[Reading | Training], chosen: Mapping[str, Any]) -> Reading
 def wrong_value(name: str, expected: str, found: object) -> GlassnetError:
     """The line for a setting that can't be."""
     return GlassnetError(flag(name), expected=expected, found=repr(found), fix="Leave it out to let glassnet choose")
+
+
+def number(name: str, kind: type[int | float], lowest: float = -math.inf) -> Callable[[str], float]:
+    """A reader of what is typed after a flag. Its lines are ours, like those of every other setting."""
+    expected = "a whole number" if kind is int else "a number"
+    if lowest > -math.inf:
+        expected += f" from {lowest}"
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise wrong_value(name, expected, text) from None
+        if not value >= lowest:
+            raise wrong_value(name, expected, value)
+        return value
+
+    return read
+
+
+def no_device(wanted: str) -> GlassnetError:
+    """The line for a device that this machine lacks."""
+    return GlassnetError("--device", expected="a device of this machine", found=wanted, fix="Use --device auto, or cpu")
 
 
 def flag(name: str) -> str:

@@ -9,11 +9,15 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from glassnet.errors import GlassnetError
+
+FOREIGN_S = 86_400  # after this, what another machine left unfinished is taken for left behind
+SWAPS = 20  # tries, when two processes put the same folder in place at once
 
 
 def write_file(path: Path, data: bytes | str) -> None:
@@ -22,7 +26,7 @@ def write_file(path: Path, data: bytes | str) -> None:
     Raises GlassnetError naming the path when it can't be written.
     """
     blob = data.encode() if isinstance(data, str) else data
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    part = _part(path)
     try:
         with open(part, "wb") as file:
             file.write(blob)
@@ -31,8 +35,10 @@ def write_file(path: Path, data: bytes | str) -> None:
         os.replace(part, path)
         sync_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -63,7 +69,8 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     When the filling fails, what was there before stays.
     """
-    new = target.with_name(f".{target.name}.part-{os.getpid()}")
+    _refuse_unmovable(target)
+    new = _part(target)
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir(parents=True)
@@ -85,10 +92,17 @@ def recover_folder(target: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes the unfinished parts that killed processes left in `folder`; those of living ones stay."""
+    """Removes the unfinished parts that killed processes left in `folder`; those of living ones stay.
+
+    On a shared disk, parts of other machines stay for a day.
+    """
     for part in folder.glob(".*.part-*"):
-        number = part.name.rpartition("-")[2]
-        if number.isdecimal() and _is_alive(int(number)) and int(number) != os.getpid():
+        number, _, host = part.name.rpartition(".part-")[2].partition("@")
+        if host not in ("", socket.gethostname()):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime < FOREIGN_S:
+                    continue
+        elif number.isdecimal() and _is_alive(int(number)) and int(number) != os.getpid():
             continue
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
@@ -159,14 +173,16 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
-    """Raises GlassnetError unless something of this size can be written into `folder`, made where it is missing."""
+    """Raises GlassnetError unless a new folder of this size can take `folder`'s place, made where it is missing."""
+    _refuse_unmovable(folder)
     there = folder
     while not there.exists():
         there = there.parent
     if not there.is_dir():
         raise GlassnetError(str(folder), expected="a folder", found=f"the file {there}", fix="Choose another --out")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise cannot_write(there, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+    for place in {there, folder.parent} if there == folder else {there}:
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise cannot_write(place, OSError(errno.EACCES, os.strerror(errno.EACCES)))
     free = shutil.disk_usage(there).free
     if free < needed_bytes:
         raise GlassnetError(
@@ -192,14 +208,39 @@ def cannot_write(path: Path, error: OSError) -> GlassnetError:
     return GlassnetError(str(path), found=f"can't be written: {why[0]}", fix=why[1])
 
 
+def _refuse_unmovable(folder: Path) -> None:
+    """Raises for a folder that no other can take the place of."""
+    try:
+        is_current = os.path.samefile(folder, os.curdir)
+    except OSError:
+        return  # there is none yet
+    if is_current or os.path.ismount(folder):
+        raise GlassnetError(
+            str(folder),
+            expected="a folder of its own",
+            found="the current folder" if is_current else "a disk of its own",
+            fix="Name a new folder inside it",
+        )
+
+
 def _swap(new: Path, target: Path) -> None:
     old = _old(target)
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
+    for tries_left in reversed(range(SWAPS)):
+        shutil.rmtree(old, ignore_errors=True)
+        try:
+            if target.exists():
+                os.replace(target, old)
+            os.replace(new, target)
+            break
+        except OSError as error:  # another process may have swapped its own in between
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST) or not tries_left:
+                raise
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part-{os.getpid()}@{socket.gethostname()}")
 
 
 def _old(target: Path) -> Path:

@@ -16,6 +16,11 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
+def clipped(text: str, most: int = 60) -> str:
+    """A text of unknown length for one line: in full, or its beginning and "..."."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def by(shape: Iterable[int], times: str = "x") -> str:
     """A size: (32, 32) is "32x32", on a page "32 × 32"."""
     return times.join(map(str, shape)) or "a single number"
@@ -45,7 +50,7 @@ def duration(seconds: float) -> str:
 
 
 def large(number: float) -> str:
-    """A large figure in two or three digits: "13,706", "2.0 M", "0.24 G", "45 k"."""
+    """A large figure in two or three digits: "2 M", "0.24 G"; below a million all of them."""
     for unit, size in (("G", 1e9), ("M", 1e6)):
         if number >= 0.1 * size and (unit == "G" or number >= size):
             return f"{number / size:.2g} {unit}" if number < 10 * size else f"{number / size:,.0f} {unit}"
@@ -55,7 +60,7 @@ def large(number: float) -> str:
 def bytes_read(size: float) -> str:
     """A size of memory or of a file: "412 kB", "1.3 GB"."""
     for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
+        if size < 999.5:
             return f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"

@@ -5,8 +5,12 @@ The number of dimensions says what they are; here those of pictures: (N, H, W), 
 
 from __future__ import annotations
 
+import lzma
+import math
 import zipfile
+import zlib
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,14 +20,17 @@ from numpy.typing import NDArray
 
 from glassnet.data import cache
 from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Array, Dataset, Preparation, Samples, digests
+from glassnet.data.decoding import take_room
 from glassnet.data.listing import sorted_classes, stamp_of
 from glassnet.data.reading import Progress
 from glassnet.errors import GlassnetError
-from glassnet.words import by, listed
+from glassnet.words import by, bytes_read, clipped, listed
 
 PARTS = {"": NOT_GIVEN, "_train": TRAIN, "_val": VAL, "_valid": VAL, "_test": TEST}
-CHUNK_VALUES = 4_000_000
+CHUNK_VALUES = 2_000_000
+MAX_VALUES = 8_000_000  # of one example: a colour picture of 1920x1080 has 6.2 million
 MAX_CHANNELS = 4
+LARGE_BYTES, MOST_PACKED = 256_000_000, 900  # a larger member packed tighter holds nothing but one value
 
 
 @dataclass(frozen=True)
@@ -50,30 +57,27 @@ def look_into(path: Path, need_labels: bool = True) -> Contents:
 
     need_labels: whether an x without its y counts for nothing.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy") for name in archive.namelist()}
-            parts = tuple(
-                Part(suffix, *_header(archive, f"x{suffix}"))
-                for suffix in PARTS
-                if f"x{suffix}" in names and (f"y{suffix}" in names or not need_labels)
-            )
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise GlassnetError(str(path), expected="an .npz file", found=str(error), fix="Check the file") from error
+    with _opened(path) as archive:
+        names = {name.removesuffix(".npy") for name in archive.namelist()}
+        parts = tuple(
+            Part(suffix, *_header(path, archive, f"x{suffix}"))
+            for suffix in PARTS
+            if f"x{suffix}" in names and (f"y{suffix}" in names or not need_labels)
+        )
     if not parts:
         expected = "arrays x and y, or x_train, y_train, x_test, y_test"
         raise GlassnetError(str(path), expected=expected, found=listed(sorted(names)), fix="Save it with these names")
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
-        raise GlassnetError(
-            str(path), found=f"examples of different shapes: {listed([by(s) for s in shapes])}", fix="Make them alike"
-        )
-    shape, last = _layout(path, shapes.pop())
+        found = f"examples of different shapes: {listed(sorted(map(by, shapes)))}"
+        raise GlassnetError(str(path), found=found, fix="Make them alike")
     for part in parts:
         if part.dtype.kind not in "buif":
-            raise GlassnetError(
-                f"{path}, x{part.suffix}", expected="numbers", found=f"dtype {part.dtype}", fix="Convert it"
-            )
+            found = "Python objects" if part.dtype.kind == "O" else f"dtype {part.dtype}"
+            raise GlassnetError(f"{path}, x{part.suffix}", expected="numbers", found=found, fix="Convert it")
+    if all(part.shape[:1] == (0,) for part in parts):
+        raise GlassnetError(str(path), expected="examples", found="none: x is empty", fix="Save it again")
+    shape, last = _layout(path, shapes.pop())
     return Contents(path, parts, shape, last)
 
 
@@ -122,11 +126,42 @@ class Rows(Sequence[str]):
         return f"{self.title}[{i % self.total}]"
 
 
-def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive to read from; whatever turns out to be wrong with it is a GlassnetError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except OSError as error:
+        raise GlassnetError(str(path), found=f"can't be read: {error.strerror or error}", fix="Check it") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError) as error:
+        found = clipped(str(error), 100) or "a damaged one"
+        raise GlassnetError(str(path), expected="a whole .npz file", found=found, fix="Save it again") from error
+
+
+def _header(path: Path, archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and dtype of a member, checked against its length before anything of that size is made."""
+    info = archive.getinfo(f"{name}.npy")
     with archive.open(f"{name}.npy") as member:
         shape, fortran, dtype = _read_header(member)
+        start = member.tell()
     if fortran and len(shape) > 1:
-        raise ValueError(f"{name} is stored column by column; save np.ascontiguousarray({name})")
+        fix = f"Save np.ascontiguousarray({name})"
+        raise GlassnetError(f"{path}, {name}", found="it is stored column by column", fix=fix)
+    whole = math.prod(shape) * dtype.itemsize
+    if dtype.kind != "O" and (whole != info.file_size - start or any(side < 0 for side in shape)):
+        raise GlassnetError(
+            f"{path}, {name}",
+            expected=f"{by(shape)} values in {whole:,} bytes",
+            found=f"{info.file_size - start:,} bytes",
+            fix="It is cut short or damaged: save it again",
+        )
+    if info.file_size > max(LARGE_BYTES, MOST_PACKED * info.compress_size):
+        raise GlassnetError(
+            f"{path}, {name}",
+            found=f"{bytes_read(info.compress_size)} would unpack to {bytes_read(info.file_size)} of one value",
+            fix="Check where the file is from",
+        )
     return shape, dtype
 
 
@@ -139,6 +174,9 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.
 
 def _layout(path: Path, shape: tuple[int, ...]) -> tuple[tuple[int, int, int], bool]:
     """(C, H, W) and whether channels stand last."""
+    if shape and not 0 < math.prod(shape) <= MAX_VALUES:
+        expected = f"examples of 1 to {MAX_VALUES:,} values"
+        raise GlassnetError(str(path), expected=expected, found=by(shape), fix="Resize them")
     if len(shape) == 2:
         return (1, shape[0], shape[1]), False
     if len(shape) == 3 and shape[2] <= MAX_CHANNELS:
@@ -157,38 +195,44 @@ def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
     """Streams x into folder/x.npy, (N, C, H, W); splits, labels and digests into folder/columns.npz."""
     total = sum(part.shape[0] for part in contents.parts)
     factor = _factor(contents)
-    target: Array = np.lib.format.open_memmap(
-        folder / "x.npy", "w+", np.float32 if factor is None else np.uint8, (total, *contents.shape)
-    )
+    dtype = np.float32 if factor is None else np.uint8
+    target: Array = np.lib.format.open_memmap(folder / "x.npy", "w+", dtype, (total, *contents.shape))
+    take_room(folder / "x.npy")
     done = 0
-    labels, splits = [], []
+    labels = [_labels(contents.path, part) for part in contents.parts]
+    splits = [np.full(part.shape[0], PARTS[part.suffix], np.int8) for part in contents.parts]
     for part in contents.parts:
-        y = _labels(contents.path, part)
-        labels.append(y)
-        splits.append(np.full(len(y), PARTS[part.suffix], np.int8))
         for chunk in rows(contents, part):
-            if not np.isfinite(chunk).all():
-                at = done + int(np.flatnonzero(~np.isfinite(chunk.reshape(len(chunk), -1)).all(1))[0])
-                raise GlassnetError(f"{contents.path}, example {at}", found="a value is not a number", fix="Mend it")
-            target[done : done + len(chunk)] = np.round(np.asarray(chunk, np.float64) * factor) if factor else chunk
+            values: Array = np.asarray(chunk, np.uint8) if chunk.dtype == np.uint8 else _narrow(chunk)
+            finite = np.isfinite(values).reshape(len(chunk), -1).all(1)
+            if not finite.all():
+                raise GlassnetError(
+                    f"{contents.path}, example {done + int(finite.argmin())}",
+                    expected="numbers that float32 holds",
+                    found="a value that is not a number, infinite or too large",
+                    fix="Mend it, or leave that example out",
+                )
+            target[done : done + len(chunk)] = np.round(values * factor) if factor == 255 else values
             done += len(chunk)
             yield Progress(done, total)
-    np.savez(
-        folder / "columns.npz", labels=np.concatenate(labels), split=np.concatenate(splits), digest=digests(target)
-    )
+    y, split = np.concatenate(labels), np.concatenate(splits)
+    np.savez(folder / "columns.npz", labels=y, split=split, digest=digests(target))
+
+
+def _narrow(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
+        return np.asarray(values, np.float32)
 
 
 def rows(contents: Contents, part: Part) -> Iterator[NDArray[np.generic]]:
     """X in chunks of (n, C, H, W), read from the archive as a stream."""
     each = int(np.prod(part.shape[1:]))
     chunk = max(1, CHUNK_VALUES // each)
-    with zipfile.ZipFile(contents.path) as archive, archive.open(f"x{part.suffix}.npy") as member:
+    with _opened(contents.path) as archive, archive.open(f"x{part.suffix}.npy") as member:
         _read_header(member)
         for start in range(0, part.shape[0], chunk):
             count = min(chunk, part.shape[0] - start)
             raw = member.read(count * each * part.dtype.itemsize)
-            if len(raw) < count * each * part.dtype.itemsize:
-                raise GlassnetError(str(contents.path), found=f"x{part.suffix} is cut short", fix="Save it again")
             rows = np.frombuffer(raw, part.dtype).reshape(count, *part.shape[1:])
             if contents.channels_last:
                 rows = rows.transpose(0, 3, 1, 2)  # (n, C, H, W)
@@ -204,31 +248,39 @@ def _factor(contents: Contents) -> int | None:
         for chunk in rows(contents, part):
             values = np.asarray(chunk, np.float64)
             lowest, highest = min(lowest, values.min(initial=0)), max(highest, values.max(initial=0))
+            if lowest < 0 or not highest <= 255:
+                return None
             whole = whole and bool((values == np.round(values)).all())
-            shares = shares and bool((np.abs(values * 255 - np.round(values * 255)) < 1e-3).all())
-    if lowest < 0 or not np.isfinite(highest):
-        return None
-    return 255 if highest <= 1 and shares else 1 if highest <= 255 and whole else None
+            shares = shares and highest <= 1 and bool((np.abs(values * 255 - np.round(values * 255)) < 1e-3).all())
+            if not whole and not shares:
+                return None
+    return 255 if shares else 1
 
 
 def _labels(path: Path, part: Part) -> NDArray[np.str_]:
-    with np.load(path, allow_pickle=False) as archive:
-        try:
-            y = archive[f"y{part.suffix}"]
-        except ValueError as error:
+    name = f"y{part.suffix}"
+    with _opened(path) as archive:
+        shape, dtype = _header(path, archive, name)
+        if shape not in ((part.shape[0],), (part.shape[0], 1)) or dtype.kind not in "biuUSf":
             raise GlassnetError(
-                f"{path}, y{part.suffix}", expected="numbers or text", found="Python objects", fix="Save y as text"
-            ) from error
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or len(y) != part.shape[0] or y.dtype.kind not in "biuUSf":
+                f"{path}, {name}",
+                expected=f"{part.shape[0]:,} classes, one an example",
+                found="Python objects" if dtype.kind == "O" else f"{by(shape)} of dtype {dtype}",
+                fix="Give y one number or word an example",
+            )
+        with archive.open(f"{name}.npy") as member:
+            y = np.lib.format.read_array(member, allow_pickle=False).reshape(-1)
+    if dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
+    unknown = ~np.isfinite(y) if dtype.kind == "f" else y == "" if dtype.kind in "US" else np.zeros(len(y), np.bool_)
+    if unknown.any():
         raise GlassnetError(
-            f"{path}, y{part.suffix}",
-            expected=f"{part.shape[0]:,} classes, one an example",
-            found=f"{by(y.shape)} of dtype {y.dtype}",
-            fix="Give y one number or word an example",
+            f"{path}, {name}",
+            expected="a class for each example",
+            found=f"none for example {int(unknown.argmax())}",
+            fix="Give it one, or leave it out",
         )
-    if y.dtype.kind == "f" and (y == np.round(y)).all():
+    if dtype.kind == "f" and (y == np.round(y)).all():
         y = y.astype(np.int64)
     return np.asarray(y.astype(np.str_))
 

@@ -54,9 +54,12 @@ def augment(x: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
     sine, cosine = torch.sin(angle) * size, torch.cos(angle) * size
     flip_x = _signs(count, how.mirror_x, random)
     flip_y = _signs(count, how.mirror_y, random)
-    shift = (torch.rand(count, 2, generator=random) * 2 - 1) * how.shift
-    if not how.turn and not how.scale:
-        shift = ((how.shift * 2 + 1) / (how.shift * 2 or 1) * shift).round()  # each whole number equally often
+    shift = torch.rand(count, 2, generator=random) * 2 - 1
+    if how.turn or how.scale:
+        shift = shift * how.shift
+    else:
+        most = math.floor(how.shift)
+        shift = (shift * (most + 0.5)).round().clamp(-most, most)  # each whole number equally often
     rows = [  # from places in the copy to places in the picture, both from -1 to 1 along each axis
         torch.stack([cosine * flip_x, -sine * flip_x * (height / width), shift[:, 0] * (2 / width)], 1),
         torch.stack([sine * flip_y * (width / height), cosine * flip_y, shift[:, 1] * (2 / height)], 1),

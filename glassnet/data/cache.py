@@ -10,17 +10,20 @@ from pathlib import Path
 
 from glassnet import files
 
-VERSION = 1  # a step up makes everything anew
+VERSION = 2  # a step up makes everything anew
+HASHED_BYTES = 4_000_000  # files up to this are known by their contents, larger ones by their length
 
 
 def remembered(name: str, fits: Callable[[dict[str, object]], bool]) -> Path | None:
-    """The whole folder kept under `name`, if there is one and its facts fit."""
+    """The whole folder kept under `name`, if there is one, its facts fit and no file of it was damaged."""
     folder = files.workspace() / "cache" / name
     try:
         facts = json.loads((folder / "facts.json").read_text("utf-8"))
+        if not isinstance(facts, dict) or facts.get("version") != VERSION or not fits(facts):
+            return None
+        return folder if facts["files"] == _marks(folder) else None
     except (OSError, ValueError):
         return None
-    return folder if facts.get("version") == VERSION and fits(facts) else None
 
 
 @contextmanager
@@ -30,7 +33,17 @@ def remember(name: str, facts: dict[str, object]) -> Iterator[Path]:
     files.sweep(parent)
     with files.new_folder(parent / name) as new:
         yield new
-        files.write_json(new / "facts.json", {"version": VERSION, **facts})
+        files.write_json(new / "facts.json", {"version": VERSION, "files": _marks(new), **facts})
+
+
+def _marks(folder: Path) -> dict[str, str]:
+    """What tells whole files from damaged ones, by name; facts.json, which holds this, is left out."""
+    marks = {}
+    for path in folder.iterdir():
+        if path.name != "facts.json":
+            size = path.stat().st_size
+            marks[path.name] = f"{size} bytes" if size > HASHED_BYTES else files.sha256(path)
+    return marks
 
 
 def name_for(title: str, *identity: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import Self
 
 import numpy as np
 
-from glassnet.data.dataset import Array, Kind, Look, Preparation, Unreadable
+from glassnet.data.dataset import Array, Kind, Look, Preparation, Skipped, Unreadable
 
 MAX_BYTES = 256_000_000
 CHUNK = 128  # files a message to a worker
@@ -37,7 +38,10 @@ class Outcome:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file, if it isn't too large. Raises Unreadable."""
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        size = found.st_size
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
+            raise Unreadable("is a folder, not a file" if stat.S_ISDIR(found.st_mode) else "is no ordinary file")
         if size > MAX_BYTES:
             raise Unreadable(f"is {size / 1e6:,.0f} MB long, over the limit of {MAX_BYTES / 1e6:.0f} MB")
         return path.read_bytes()
@@ -45,15 +49,16 @@ def read_bytes(path: Path) -> bytes:
         raise Unreadable(f"can't be read: {error.strerror or error}") from error
 
 
-def look_at(kind: Kind, root: Path, names: Sequence[str], most: int) -> list[Look]:
-    """Looks at up to `most` files, spread evenly; those that can't be read are passed over."""
+def look_at(kind: Kind, root: Path, names: Sequence[str], most: int) -> tuple[list[Look], list[Skipped]]:
+    """Looks at up to `most` files, spread evenly. Returns what was seen, and which can't be read."""
     looks: list[Look] = []
+    skipped: list[Skipped] = []
     for i in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int)):
         try:
             looks.append(kind.look(read_bytes(root / names[i])))
-        except Unreadable:
-            continue
-    return looks
+        except Unreadable as error:
+            skipped.append(Skipped(names[i], str(error)))
+    return looks, skipped
 
 
 def decode_one(kind: Kind, path: Path, preparation: Preparation) -> tuple[Array, Look]:
@@ -99,12 +104,17 @@ def decode_all(
 
 
 def new_array(file: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
-    """A memory-mapped uint8 array with its room on the disk taken at once, so that a full disk is an error here."""
+    """A memory-mapped uint8 array, with its room on the disk taken."""
     array: np.memmap[tuple[int, ...], np.dtype[np.uint8]] = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    take_room(file)
+    return array
+
+
+def take_room(file: Path) -> None:
+    """Takes all of a sparse file's room on the disk, so that a full disk is an error here and no crash later."""
     if hasattr(os, "posix_fallocate"):
         with open(file, "r+b") as handle:
             os.posix_fallocate(handle.fileno(), 0, max(1, os.fstat(handle.fileno()).st_size))
-    return array
 
 
 def _cores() -> int:
@@ -170,7 +180,8 @@ class _Workers:
 
     def _start(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "glassnet.data.worker", self.order],
+            [sys.executable, "-P", "-m", "glassnet.data.worker", self.order],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # it finds what we found
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from glassnet.data.dataset import Dataset, Kind, Preparation
 from glassnet.data.listing import Listing, list_folder, list_named
 from glassnet.data.reading import Progress, Wish, guess, read_files
 from glassnet.errors import GlassnetError
-from glassnet.words import listed
+from glassnet.words import clipped, listed
 
 Steps = Generator[Progress, None, Dataset]
 
@@ -44,12 +45,12 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
     if reading.kind is not None and reading.kind not in KINDS:
         raise wrong_value("kind", " or ".join(KINDS), reading.kind)
     path = Path(data)
-    if str(data) in BUILT_IN and not path.exists():
+    if str(data) in BUILT_IN and not os.path.exists(path):
         return BUILT_IN[str(data)]
-    if not path.exists():
+    if not str(data) or not os.path.exists(path):  # unlike Path.exists, no error for names that can't be
         near = f"built-in data ({', '.join(BUILT_IN)})"
         raise GlassnetError(
-            str(data),
+            clipped(str(data), 200) or "''",
             expected=f"a folder, a table, an .npz file or {near}",
             found="nothing there",
             fix="Check the path",

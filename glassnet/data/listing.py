@@ -53,7 +53,12 @@ def list_folder(root: Path, suffixes: frozenset[str]) -> Listing:
         tops = Counter(name.split("/", 1)[0] for name, _ in files if "/" in name)
         loose = [name for name, _ in files if "/" not in name]
         only = next(iter(tops), "")
-        if len(tops) != 1 or loose or not _nested(files, only) or only.lower() in SPLIT_WORDS:
+        if (
+            len(tops) != 1
+            or loose
+            or not _nested([name.split("/", 1)[1] for name, _ in files])
+            or only.lower() in SPLIT_WORDS
+        ):
             break
         root = root / only
         notes += (f"read from the folder {only} inside it",)
@@ -82,7 +87,7 @@ def list_folder(root: Path, suffixes: frozenset[str]) -> Listing:
         classes,
         stamp_of(chosen),
         ignored,
-        notes,
+        notes + _alike(classes),
     )
 
 
@@ -98,6 +103,7 @@ def list_named(root: Path, names: Sequence[str], labels: Sequence[str], splits: 
         np.array(splits, np.int8),
         classes,
         stamp_of(marks),
+        notes=_alike(classes),
     )
 
 
@@ -109,6 +115,12 @@ def files_below(root: Path, suffixes: frozenset[str]) -> list[str]:
 def sorted_classes(names: set[str]) -> tuple[str, ...]:
     """One class list for every split: in natural order, so that 2 comes before 10."""
     return tuple(sorted(names, key=natural))
+
+
+def _alike(classes: Sequence[str]) -> tuple[str, ...]:
+    """Classes that a person may have meant to be one."""
+    same = [[one for one in classes if one.casefold() == key] for key in {name.casefold(): 0 for name in classes}]
+    return tuple(f"the classes {listed(names)} differ only in capitals" for names in same if len(names) > 1)
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
@@ -144,16 +156,19 @@ def _entries(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple
     """Visible files below a folder as (name, mark), and empty folders as (name, "")."""
     above |= {os.path.realpath(folder)}
     found = False
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith((".", "__")) or entry.name in ("Thumbs.db", "desktop.ini"):
-                continue
-            found = True
-            if entry.is_dir():
-                if os.path.realpath(entry.path) not in above:  # a link to a folder above would never end
-                    yield from _entries(Path(entry.path), f"{prefix}{entry.name}/", above)
-            else:
-                yield prefix + entry.name, _mark(Path(entry.path))
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise GlassnetError(str(folder), found=f"can't be read: {error.strerror}", fix="Check its rights") from error
+    for entry in entries:
+        if entry.name.startswith((".", "__")) or entry.name in ("Thumbs.db", "desktop.ini"):
+            continue
+        found = True
+        if Path(entry.path).is_dir():  # unlike entry's, no error for a link to itself
+            if os.path.realpath(entry.path) not in above:  # a link to a folder above would never end
+                yield from _entries(Path(entry.path), f"{prefix}{entry.name}/", above)
+        else:
+            yield prefix + entry.name, _mark(Path(entry.path))
     if not found and prefix:
         yield prefix.removesuffix("/"), ""
 
@@ -166,9 +181,14 @@ def _mark(path: Path) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
-def _nested(files: list[tuple[str, str]], top: str) -> bool:
-    """Whether the pictures of a lone folder lie in at least two folders of its own."""
-    return len({name.split("/")[1] for name, _ in files if name.startswith(f"{top}/") and name.count("/") > 1}) > 1
+def _nested(names: list[str]) -> bool:
+    """Whether a lone folder holds class folders: at least two beside each other, or splits, at any depth."""
+    tops = {name.split("/", 1)[0] for name in names if "/" in name}
+    if len(tops) != 1:
+        return len(tops) > 1
+    return {top.lower() for top in tops} <= SPLIT_WORDS.keys() or _nested(
+        [name.split("/", 1)[1] for name in names if "/" in name]
+    )
 
 
 def _split_folders(root: Path, files: list[tuple[str, str]], tops: Counter[str]) -> tuple[bool, list[str]]:

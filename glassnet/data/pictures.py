@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +14,15 @@ from PIL import Image, UnidentifiedImageError
 from glassnet.data.dataset import Array, Look, Looks, Preparation, Unreadable
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".tif", ".tiff", ".bmp"})
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 MAX_PIXELS = 64_000_000
+MAX_PIXELS_WEBP = 18_000_000  # its decoder takes 16 bytes a pixel, four times what others do
 
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # of shares, and of 8, 10, 12, 14 and 16 bits
 WIDE_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 GREY_MODES = WIDE_MODES | {"1", "L", "LA", "La"}
 KEPT_SIDE = 96  # pictures of one size up to this stay as they are
-STRIP_PIXELS = 4_000_000  # a large picture is converted in strips of this size, to need little memory
+STRIP_PIXELS = 1_000_000  # a large picture is converted in strips of this size, to need little memory
 
 ORIENTATION = 0x0112
 UPRIGHT = {  # EXIF 2.3, tag 274
@@ -37,7 +40,8 @@ def look(data: bytes) -> Look:
     """A look at a picture's header; the pixels of a wide grey are read too. Raises Unreadable."""
     with warnings.catch_warnings(), _open(data) as image:
         try:
-            highest = _highest(np.asarray(image)) if image.mode in WIDE_MODES else 0
+            wide = image.mode in WIDE_MODES
+            highest = max(_highest(np.asarray(strip)) for _, strip in _strips(image, 1)) if wide else 0
             return Look(_size(image, _orientation(image)), 1 if image.mode in GREY_MODES else 3, highest)
         except Exception as error:
             raise Unreadable(_why(error)) from error
@@ -62,6 +66,8 @@ def prepare(looks: Looks, longest: int | None = None) -> Preparation:
 def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     """One picture as (C, H, W) uint8, first frame, upright, on white, with what was seen of it. Raises Unreadable."""
     channels, height, width = preparation.shape
+    if channels not in (1, 3):
+        raise Unreadable(f"is a picture, but this model learnt from arrays of {channels} channels: ask with an .npz")
     with warnings.catch_warnings(), _open(data) as image:
         try:
             declared = image.size
@@ -90,21 +96,28 @@ def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise Unreadable(f"declares more than {MAX_PIXELS / 1e6:.0f} million pixels, the limit") from error
+        raise Unreadable(f"declares over {MAX_PIXELS / 1e6:.0f} million pixels, the limit") from error
     except UnidentifiedImageError as error:
         raise Unreadable(_what_instead(data)) from error
     except Exception as error:
         raise Unreadable(_why(error)) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise Unreadable(f"declares {image.width:,} x {image.height:,} pixels, over 64 million")
+    most = MAX_PIXELS_WEBP if image.format == "WEBP" else MAX_PIXELS
+    if image.width * image.height > most:
+        raise Unreadable(
+            f"declares {image.width:,} x {image.height:,} pixels, over {most / 1e6:.0f} million, the limit"
+        )
     return image
 
 
 def _orientation(image: Image.Image) -> int:
     """How the camera was held, 1 for upright. Only what stands in the header is asked: no pixels are decoded."""
-    if "exif" not in image.info and image.format != "TIFF":
+    if "exif" not in image.info or image.format == "TIFF":  # Pillow turns a TIFF upright itself
         return 1
-    return int(image.getexif().get(ORIENTATION, 1))
+    try:
+        held = int(image.getexif().get(ORIENTATION, 1))
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error):
+        return 1  # the camera's notes are damaged; the pixels need not be
+    return held if held in UPRIGHT else 1
 
 
 def _size(image: Image.Image, orientation: int) -> tuple[int, int]:
@@ -114,12 +127,9 @@ def _size(image: Image.Image, orientation: int) -> tuple[int, int]:
 def _shrink(image: Image.Image, longest: int, full_scale: int) -> tuple[Image.Image, int]:
     """The picture as L or RGB on white, averaged down by a whole factor to at least `longest`; its highest value."""
     factor = max(1, max(image.size) // longest)
-    rows = max(factor, STRIP_PIXELS // image.width // factor * factor)
     small: Image.Image | None = None
     highest = 0
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        strip = image if bottom - top == image.height else image.crop((0, top, image.width, bottom))
+    for top, strip in _strips(image, factor):
         if strip.mode in WIDE_MODES:
             values = np.asarray(strip)
             highest = max(highest, _highest(values))
@@ -128,11 +138,21 @@ def _shrink(image: Image.Image, longest: int, full_scale: int) -> tuple[Image.Im
         if factor > 1:
             flat = flat.reduce(factor)
         if small is None:
-            small = flat if bottom == image.height else Image.new(flat.mode, (flat.width, -(-image.height // factor)))
+            small = flat if strip is image else Image.new(flat.mode, (flat.width, -(-image.height // factor)))
         if small is not flat:
             small.paste(flat, (0, top // factor))
     assert small is not None, "a picture has at least one row"
     return small, highest
+
+
+def _strips(image: Image.Image, factor: int) -> Iterator[tuple[int, Image.Image]]:
+    """(first row, strip) down the picture: whole if it is small, else strips of a multiple of `factor` rows."""
+    rows = max(factor, STRIP_PIXELS // image.width // factor * factor)
+    if rows >= image.height:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _narrow(values: NDArray[np.generic], full_scale: int) -> Image.Image:

@@ -15,6 +15,7 @@ from glassnet.data import cache, decoding
 from glassnet.data.dataset import Array, Dataset, Kind, Look, Looks, Preparation, Samples, Skipped
 from glassnet.data.listing import Listing
 from glassnet.errors import GlassnetError
+from glassnet.words import clipped, counted
 
 SAMPLED = 500  # files looked at to guess the shape; every file is seen before it is settled
 SECONDS_A_FILE = 8e-5
@@ -56,9 +57,9 @@ def guess(kind: Kind, listing: Listing, wish: Wish) -> Preparation:
     folder = cache.remembered(_cache_name(kind, listing), lambda facts: _fits(facts, listing, wish))
     if folder is not None:
         return _preparation(folder)
-    looks = decoding.look_at(kind, listing.root, listing.names, SAMPLED)
+    looks, skipped = decoding.look_at(kind, listing.root, listing.names, SAMPLED)
     if not looks:
-        raise nothing_readable(kind, listing, [])
+        raise nothing_readable(kind, listing, skipped)
     return kind.prepare(Looks.of(looks), wish.longest)
 
 
@@ -92,11 +93,11 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
 
 def nothing_readable(kind: Kind, listing: Listing, skipped: list[Skipped]) -> GlassnetError:
     """The line for files of which none is whole."""
-    why = f", {skipped[0].name} {skipped[0].reason}" if skipped else ""
+    why = f" ({clipped(skipped[0].name)} {skipped[0].reason})" if skipped else ""
     return GlassnetError(
         str(listing.root),
         expected=f"readable {kind.name}",
-        found=f"none among {len(listing.names):,} files{why}",
+        found=f"none among {counted(len(listing.names), 'file')}{why}",
         fix="Check the files",
     )
 
@@ -137,7 +138,7 @@ def _fill(
 ) -> Generator[Progress, None, Looks]:
     """Decodes into `folder`: x.npy and columns.npz; adds what was skipped to the facts."""
     total = len(listing.names)
-    sampled = decoding.look_at(kind, listing.root, listing.names, 20)
+    sampled, _ = decoding.look_at(kind, listing.root, listing.names, 20)
     values = np.mean([np.prod(look.size) for look in sampled]) if sampled else 0.0
     seconds = total * (SECONDS_A_FILE + float(values) * SECONDS_A_VALUE)
     looks: list[Look | None] = [None] * total

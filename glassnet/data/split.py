@@ -77,7 +77,7 @@ def _draw(
     chosen: list[NDArray[np.int64]] = []
     for k in np.unique(label):
         mine = random.permutation(np.flatnonzero(label == k))
-        quota = max(round(sizes[mine].sum() * share), 1) if len(mine) > 2 else 0
+        quota = max(round(sizes[mine].sum() * share), sizes[mine].min()) if len(mine) > 2 else 0
         fits = np.cumsum(np.where(sizes[mine] <= quota, sizes[mine], 0)) <= quota
         chosen.append(groups[mine[fits & (sizes[mine] <= quota)]])
     wanted = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
@@ -158,7 +158,7 @@ def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
     if not split.counts[VAL].sum() or not split.counts[TEST].sum():
         raise GlassnetError(
             dataset.name,
-            expected="at least three examples in a class, to train, choose and test",
-            found=f"{len(dataset):,} in {len(dataset.classes):,}",
+            expected="at least four different examples in a class, to train, choose and test",
+            found=f"{counted(len(dataset), 'example')} in {counted(len(dataset.classes), 'class', 'classes')}",
             fix="Add some",
         )

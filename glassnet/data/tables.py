@@ -13,7 +13,7 @@ from glassnet.config import Reading
 from glassnet.data.dataset import NOT_GIVEN
 from glassnet.data.listing import SPLIT_WORDS
 from glassnet.errors import GlassnetError
-from glassnet.words import counted, listed
+from glassnet.words import clipped, counted, listed
 
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
 
@@ -24,11 +24,12 @@ SPLIT_NAMES = ("split", "set", "subset", "partition")
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text by name, and the line of the file that each row began on."""
+    """Columns of text by name, and the line of the file that each row began on. separator: of delimited text."""
 
     path: Path
     columns: dict[str, list[str]]
     lines: Sequence[int]
+    separator: str = ""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -71,6 +72,7 @@ def manifest(table: Table, reading: Reading) -> Manifest:
                     found="a line break inside it (is a quote missing)" if value.strip() else "nothing",
                     fix="Mend that line",
                 )
+    _refuse_swallowed(table, path_column)
     splits = (
         [_split(table, row, value) for row, value in enumerate(table.columns[split_column])] if split_column else []
     )
@@ -84,6 +86,8 @@ def manifest(table: Table, reading: Reading) -> Manifest:
 
 def find_column(table: Table, wanted: str | None, usual: Sequence[str], flag: str) -> str:
     """The column that a person named, or the first with a usual name."""
+    if wanted in table.columns:
+        return wanted
     lower = {column.lower(): column for column in reversed(table.columns)}
     for name in (wanted,) if wanted is not None else usual:
         if name.lower() in lower:
@@ -96,13 +100,30 @@ def find_column(table: Table, wanted: str | None, usual: Sequence[str], flag: st
     )
 
 
+def _refuse_swallowed(table: Table, path_column: str) -> None:
+    """Raises where a stray quote made rows the text of another column: lines inside it name files of the same kind."""
+    place, names = list(table.columns).index(path_column), table.columns[path_column]
+    for column, values in table.columns.items():
+        for row in (row for row, value in enumerate(values) if "\n" in value and table.separator):
+            for line in values[row].split("\n")[1:]:
+                cells = line.split(table.separator)
+                suffix = Path(names[row]).suffix
+                if suffix and len(cells) > place and Path(cells[place]).suffix == suffix:
+                    raise GlassnetError(
+                        f"{table.path}, line {table.lines[row]}",
+                        expected=f"a {column}",
+                        found=f"a whole row inside it, {clipped(line)!r} (is a quote missing)",
+                        fix="Mend that line",
+                    )
+
+
 def _split(table: Table, row: int, value: str) -> int:
     split = SPLIT_WORDS.get(value.strip().lower())
     if split is None:
         raise GlassnetError(
             f"{table.path}, line {table.lines[row]}",
             expected="train, val or test",
-            found=repr(value),
+            found=repr(clipped(value)),
             fix="Give each row one of the three, or leave the column out",
         )
     return split
@@ -113,10 +134,11 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise GlassnetError(str(path), found=f"can't be read: {error.strerror}", fix="Check the path") from error
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", "replace")
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        if "\0" in text:
+            raise UnicodeDecodeError("utf-8", raw, raw.index(0), raw.index(0) + 1, "no text holds it")
+        return text
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise GlassnetError(
@@ -141,12 +163,14 @@ def _delimited(path: Path, text: str) -> Table:
                 lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise GlassnetError(f"{path}, line {start}", found=f"no row of a table: {error}", fix="Mend it") from error
+        raise GlassnetError(
+            f"{path}, line {start}", found=f"no row of a table: {_why(error)}", fix="Mend it"
+        ) from error
     if not rows:
         raise GlassnetError(str(path), expected="a header and rows", found="an empty file", fix="Check the path")
     names = [name.strip() for name in rows[0]]
     if len(set(names)) < len(names):
-        raise GlassnetError(f"{path}, line 1", found="two columns have one name", fix="Rename one")
+        raise GlassnetError(f"{path}, line {lines[0]}", found="two columns have one name", fix="Rename one")
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(names):
             raise GlassnetError(
@@ -155,21 +179,34 @@ def _delimited(path: Path, text: str) -> Table:
                 found=str(len(row)),
                 fix="Mend that line (a quote or a separator too many)",
             )
-    return Table(path, {name: [row[i] for row in rows[1:]] for i, name in enumerate(names)}, lines[1:])
+    return Table(path, {name: [row[i] for row in rows[1:]] for i, name in enumerate(names)}, lines[1:], delimiter)
+
+
+def _why(error: csv.Error) -> str:
+    text = str(error)
+    if "unexpected end of data" in text:
+        return "a quote is opened and not closed"
+    return "a value is over 131,072 letters long (is a quote missing)" if "field limit" in text else text
 
 
 def _jsonl(path: Path, text: str) -> Table:
     rows: list[dict[str, object]] = []
     lines: list[int] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines would also cut at line ends inside texts
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise GlassnetError(f"{path}, line {number}", expected="JSON", found=str(error), fix="Mend it") from error
+        except (ValueError, RecursionError) as error:
+            raise GlassnetError(
+                f"{path}, line {number}",
+                expected="one JSON object",
+                found=clipped(line.strip()),
+                fix="Write an object a line",
+            ) from error
         if not isinstance(row, dict):
-            raise GlassnetError(f"{path}, line {number}", expected="an object", found=repr(row), fix="Mend it")
+            found = clipped(line.strip())
+            raise GlassnetError(f"{path}, line {number}", expected="one JSON object", found=found, fix="Mend it")
         rows.append(row)
         lines.append(number)
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -181,6 +218,7 @@ def _jsonl(path: Path, text: str) -> Table:
 def _parquet(path: Path) -> Table:
     try:
         import pyarrow.parquet
+        from pyarrow import types
     except ImportError as error:
         raise GlassnetError(
             str(path), found="Parquet needs pyarrow", fix="pip install 'glassnet[parquet]', or save it as CSV"
@@ -188,6 +226,12 @@ def _parquet(path: Path) -> Table:
     try:
         table = pyarrow.parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise GlassnetError(str(path), found=f"is no Parquet file: {error}", fix="Check the file") from error
-    columns = {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in table.column_names}
+        found = clipped(str(error), 120)
+        raise GlassnetError(str(path), expected="a Parquet file", found=found, fix="Check the file") from error
+    plain = [
+        field.name
+        for field in table.schema
+        if not (types.is_nested(field.type) or types.is_binary(field.type) or types.is_large_binary(field.type))
+    ]
+    columns = {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in plain}
     return Table(path, columns, range(1, table.num_rows + 1))

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable
 from operator import getitem
 from pathlib import Path
-from typing import Annotated, Any, cast, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 import typer
 from typer.exceptions import TyperException
 
 from glassnet import __version__
-from glassnet.config import Reading, Training, flag, read_toml, record
+from glassnet.config import Reading, Training, flag, number, read_toml, record
 from glassnet.errors import GlassnetError, Interrupted
 
 ACCENT = "\x1b[38;2;245;138;182m"
@@ -48,7 +48,9 @@ def train(
 def predict(
     model: ModelFolder,
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, tables, .npz; - for standard input.")],
-    top: Annotated[int | None, typer.Option(help="Votes to show, the strongest first.", min=1)] = None,
+    top: Annotated[
+        int | None, typer.Option(help="Votes to show, the strongest first.", parser=number("top", int, 1))
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say what each input is."""
@@ -98,13 +100,13 @@ def show(
 
 def make_xo(
     out: Annotated[Path, typer.Argument(help="A new folder.", metavar="OUT")],
-    count: Annotated[int, typer.Option(help="Pictures in all.")] = 2000,
-    size: Annotated[int, typer.Option(help="Pixels a side.")] = 9,
+    count: Annotated[int, typer.Option(help="Pictures in all.", parser=number("count", int, 2))] = 2000,
+    size: Annotated[int, typer.Option(help="Pixels a side.", parser=number("size", int, 5))] = 9,
     translate: Annotated[str | None, typer.Option(help="Shift in pixels: 1.5 for -1.5:1.5, or LOW:HIGH.")] = None,
     scale: Annotated[str | None, typer.Option(help="Size: 0.8 for just that, or LOW:HIGH.")] = None,
     rotate: Annotated[str | None, typer.Option(help="Degrees: 45 for -45:45, or LOW:HIGH.")] = None,
     weight: Annotated[str | None, typer.Option(help="Stroke in pixels: 1 for just that, or LOW:HIGH.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same pictures.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed, the same pictures.", parser=number("seed", int, 0))] = 0,
     json: Json = False,
 ) -> None:
     """The X's and O's of the slides as class folders of PNGs, with all four trickier cases unless a knob says else."""
@@ -140,9 +142,6 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _say("^C stopped before there was anything to lose.")
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if os.environ.get("GLASSNET_TRACEBACK"):
             raise
@@ -218,7 +217,13 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 def _option(part: type[Reading | Training], field: dataclasses.Field[Any]) -> inspect.Parameter:
     kind = get_type_hints(part)[field.name]
     name = flag(field.name)
-    option = typer.Option(f"{name}/--no-{field.name}" if kind is bool else name, help=field.metadata["help"])
+    plain = next(one for one in (bool, int, float, str) if one in (kind, *get_args(kind)))
+    option = typer.Option(
+        f"{name}/--no-{field.name}" if plain is bool else name,
+        help=field.metadata["help"],
+        parser=number(field.name, plain) if plain in (int, float) else None,
+        metavar=None if plain is bool else f"<{plain.__name__}>",
+    )
     annotation: object = getitem(cast(Any, Annotated), (kind | None, option))  # made here: not a checker's type
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 

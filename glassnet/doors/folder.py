@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from glassnet import __version__, files
+from glassnet.config import Reading
+from glassnet.data import kinds
 from glassnet.data.dataset import Normalisation, Preparation
+from glassnet.data.kinds import Source
 from glassnet.errors import GlassnetError
 
 FORMAT = 1
@@ -49,6 +52,16 @@ def is_model(folder: Path) -> bool:
 def is_unfinished(folder: Path) -> bool:
     """Whether a training into this folder was left before its end."""
     return (folder / CHECKPOINTS / "run.json").is_file()
+
+
+def find_data(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Source:
+    """The data that a person names. A model folder is none; built-in data may have the same name. See kinds.find."""
+    if not (is_model(Path(data)) and (Path(data) / WEIGHTS).is_file()):
+        return kinds.find(data, reading, given)
+    if str(data) in kinds.BUILT_IN:
+        return kinds.BUILT_IN[str(data)]
+    fix = f"Name the data, or ask this model: glassnet predict {data} FILE"
+    raise GlassnetError(str(data), expected="data", found="a model", fix=fix)
 
 
 def read_card(folder: Path) -> Card:

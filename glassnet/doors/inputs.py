@@ -43,6 +43,14 @@ def read_inputs(asked: Sequence[str], kind: str, preparation: Preparation, full_
             yield from _path(Path(name), kind, preparation, full_scale)
 
 
+def read_one(asked: str, kind: str, preparation: Preparation, full_scale: float) -> Input:
+    """The one example that a path, or "-", stands for. Raises GlassnetError when it can't be read."""
+    one = next(read_inputs([asked], kind, preparation, full_scale))
+    if one.x is None:
+        raise GlassnetError(one.name, found=one.error, fix="Ask about another")
+    return one
+
+
 def read_file(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Input:
     """One file as a model of this kind sees it."""
     try:

@@ -12,8 +12,8 @@ from glassnet.data import kinds
 from glassnet.data import xo as generator
 from glassnet.data.dataset import Dataset
 from glassnet.data.xo import Range
-from glassnet.doors.folder import choose_out
-from glassnet.doors.inputs import from_array, read_inputs
+from glassnet.doors.folder import choose_out, find_data
+from glassnet.doors.inputs import Input, from_array, read_one
 from glassnet.doors.model import Model
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError
@@ -26,7 +26,7 @@ def read(data: str | Path, *, size: int | None = None, path: str | None = None, 
 
     size: longer side of the pictures, chosen unless given. path, label: columns of a table. Raises GlassnetError.
     """
-    return kinds.read(data, Reading(size=size, path=path, label=label))
+    return find_data(data, Reading(size=size, path=path, label=label)).read()
 
 
 def xo(
@@ -69,11 +69,11 @@ def train(
 
     What is left open is chosen from the data and the machine. Raises GlassnetError.
     """
-    dataset = data if isinstance(data, Dataset) else kinds.read(data)
+    dataset = data if isinstance(data, Dataset) else read(data)
     settings = Training(net, epochs, minutes, batch, learning_rate, augment, seed, device, precision)
     folder = choose_out(dataset.name, Path(out)) if out is not None else None
     finished = None
-    for event in run(dataset, settings, folder, dataset.name if isinstance(data, Dataset) else str(data)):
+    for event in run(dataset, settings, folder, "" if isinstance(data, Dataset) else str(data)):
         finished = event
     assert isinstance(finished, Finished), "a run ends with its model"
     return finished.model
@@ -90,15 +90,17 @@ def explain(model: Model, x: str | Path | NDArray[np.generic]) -> Explanation:
     x: a file's path, or an array (C, *S) or (*S). Raises GlassnetError when it can't be read.
     """
     card = model.card
-    if isinstance(x, np.ndarray):
-        batch, name = from_array(x, card.preparation, card.full_scale), "array"
-        if len(batch) != 1:
-            raise GlassnetError("explain", expected="one example", found=f"{len(batch)}", fix="Ask about one at a time")
-        raw = batch[0]
-    else:
-        one = next(iter(read_inputs([str(x)], card.kind, card.preparation, card.full_scale)))
-        if one.x is None:
-            raise GlassnetError(one.name, found=one.error, fix="Ask about another")
-        raw, name = one.x, one.name
-    ink = bool(card.preparation.settings.get("ink"))
-    return explain_net(model.net, model.classes, raw, model.look(raw[None]), name, model.name, model.tested, ink)
+    if not isinstance(x, np.ndarray):
+        return explain_input(model, read_one(str(x), card.kind, card.preparation, card.full_scale))
+    batch = from_array(x, card.preparation, card.full_scale)
+    if len(batch) != 1:
+        raise GlassnetError("explain", expected="one example", found=f"{len(batch)}", fix="Ask about one at a time")
+    return explain_input(model, Input("array", batch[0]))
+
+
+def explain_input(model: Model, one: Input) -> Explanation:
+    """The same, of an example that is read already."""
+    assert one.x is not None, "it could be read"
+    ink = bool(model.card.preparation.settings.get("ink"))
+    looks = model.look(one.x[None])
+    return explain_net(model.net, model.classes, one.x, looks, one.name, model.name, model.tested, ink)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,9 @@ class Model:
         """Writes the files of a model into a folder that is being filled."""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
         files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
-        np.save(folder / layout.SEEN, self.seen)
+        seen = io.BytesIO()
+        np.save(seen, self.seen)
+        files.write_file(folder / layout.SEEN, seen.getvalue())
         files.write_file(folder / layout.CONFIG, layout.card_json(self.card))
         files.write_json(folder / layout.METRICS, self.metrics)
         files.write_file(folder / layout.HISTORY, self.history)
@@ -142,16 +145,16 @@ class Model:
             return found[0] if len(found) == 1 and not Path(x).is_dir() else _only(found, x)
         if isinstance(x, np.ndarray):
             batch = from_array(x, self.card.preparation, self.card.full_scale)
-            return list(self._answers(Input(f"array[{i}]", row) for i, row in enumerate(batch)))
+            return list(self.answer_inputs(Input(f"array[{i}]", row) for i, row in enumerate(batch)))
         return list(self.answer([str(one) for one in x]))
 
     def answer(self, asked: Sequence[str]) -> Iterator[Prediction]:
         """Predictions for files, folders, tables, arrays and "-", as they are read."""
         card = self.card
-        yield from self._answers(read_inputs(asked, card.kind, card.preparation, card.full_scale))
+        yield from self.answer_inputs(read_inputs(asked, card.kind, card.preparation, card.full_scale))
 
-    def _answers(self, inputs: Iterable[Input]) -> Iterator[Prediction]:
-        """In batches that grow, so that the first answer comes at once and many come fast."""
+    def answer_inputs(self, inputs: Iterable[Input]) -> Iterator[Prediction]:
+        """The same, of inputs as they are read. Batches grow: the first answer comes at once, many come fast."""
         inputs, size = iter(inputs), 1
         while batch := list(islice(inputs, size)):
             whole = [one.x for one in batch if one.x is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 
 from glassnet import files
-from glassnet.config import Reading, Training
+from glassnet.config import Reading, Training, flag
 from glassnet.data.augment import Augmentation
 from glassnet.data.dataset import TRAIN, Dataset, Normalisation
 from glassnet.data.loader import Loader, learn_normalisation
@@ -45,6 +46,21 @@ class Plan:
     normalisation: Normalisation
     fingerprint: str
     notes: tuple[str, ...]
+
+    def command(self) -> str:
+        """The command that does this again; none for data that was never named."""
+        if not self.source:
+            return ""
+        words = ["glassnet", "train", self.source]
+        epochs = self.recipe.epochs if self.settings.minutes else self.settings.epochs
+        settings = replace(self.settings, minutes=None, epochs=epochs)
+        for chosen, usual in ((settings, Training()), (self.reading, Reading())):
+            for name, value in vars(chosen).items():
+                if isinstance(value, bool) and value != vars(usual)[name]:
+                    words += [flag(name) if value else f"--no-{name}"]
+                elif value != vars(usual)[name] or name == "seed":
+                    words += [flag(name), str(value)]
+        return shlex.join(words)
 
     def write(self, out: Path) -> None:
         """Keeps the plan beside the checkpoints."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 
 from glassnet import __version__
 from glassnet.data.dataset import SPLITS
@@ -25,7 +24,7 @@ def readme(outcome: Outcome, name: str) -> str:
         for one in test.by_class
     )
     notes = "\n".join(f"- {note}" for note in outcome.notes)
-    source = shlex.quote(outcome.source)
+    again = f" The same again:\n\n    {outcome.command}" if outcome.command else ""
     return f"""{_front_matter(outcome, name)}
 # {name}
 
@@ -50,9 +49,7 @@ training; loss {test.loss:.3f}, mean over the classes {percent(test.balanced_acc
 
 {total(outcome.rows).parameters:,} parameters, inputs of {by(dataset.shape)}.
 {counted(len(outcome.history), "epoch")} in {duration(outcome.seconds)}, the best by held-out loss, number
-{outcome.best_epoch}, was kept. The same again:
-
-    glassnet train {source} --seed {outcome.recipe.seed}
+{outcome.best_epoch}, was kept.{again}
 
 ## By class
 

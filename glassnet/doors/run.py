@@ -91,14 +91,14 @@ def run(
 ) -> Generator[Event, None, None]:
     """Trains a net on a data set and, with `out`, leaves a model folder there.
 
-    source, reading: how the data was named and read. stored: the plan of a training that is taken up again. Throw Stop
-    into it to make it save and end with Interrupted. Raises GlassnetError.
+    source, reading: how the data was named, if it was, and read. stored: the plan of a training that is taken up
+    again. Throw Stop into it to make it save and end with Interrupted. Raises GlassnetError.
     """
     with ExitStack() as held:
         if out is not None:
             _enter(out, held)
         if stored is None:
-            plan, sides, machine = plans.make(dataset, source or dataset.name, reading or Reading(), settings)
+            plan, sides, machine = plans.make(dataset, source, reading or Reading(), settings)
         else:
             plan, (sides, machine) = stored, plans.take_up(stored, dataset)
         if out is not None:
@@ -183,6 +183,7 @@ def _judge(
         rows=rows,
         dataset=dataset,
         source=plan.source,
+        command=plan.command(),
         fingerprint=plan.fingerprint,
         split=sides,
         normalisation=plan.normalisation,

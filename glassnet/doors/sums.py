@@ -39,14 +39,17 @@ def sum_lines(one: Explanation) -> Iterator[Text]:
 
 
 def _picture(pixels: NDArray[np.float32], box: tuple[int, int, int, int]) -> Iterator[Text]:
-    """Two characters a pixel: solid for ink, dots for paper; the patch in the accent colour."""
+    """Two characters a pixel: solid for ink, dots for paper; the patch shaded, and in the accent colour."""
     top, left, bottom, right = box
     middle = (float(pixels.min()) + float(pixels.max())) / 2
     for r, row in enumerate(pixels):
         line = Text("        ")
         for c, value in enumerate(row):
             inside = top <= r <= bottom and left <= c <= right
-            line.append("██" if value > middle else " ·", ACCENT if inside else "" if value > middle else "dim")
+            if inside:
+                line.append("▓▓" if value > middle else "░░", ACCENT)
+            else:
+                line.append("██" if value > middle else " ·", "" if value > middle else "dim")
         yield line
 
 

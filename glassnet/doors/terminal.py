@@ -100,7 +100,7 @@ class TrainingView:
         """One step further."""
         if event.finished:
             self._stop()
-            every = max(1, -(-event.epochs // MOST_ROWS))
+            every = max(1, -(-event.epochs // MOST_ROWS)) if self.out.is_terminal else 1
             if event.epoch % every == 0 or event.epoch in (1, event.epochs):
                 self.out.print(self._row(event.finished))
             return

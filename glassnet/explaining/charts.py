@@ -59,9 +59,9 @@ def curves(training: Sequence[float], held: Sequence[float], kept: int, top: flo
     """Curves of one value an epoch. kept: an epoch, from 1. top: the highest value there can be, or None."""
     height, count = 140, len(held)
     values = [value for value in (*training, *held) if math.isfinite(value)]
-    y_ticks = round_values(min(values) if top else 0.0, top if top is not None else max(values), 3)
+    y_ticks = round_values(min(values) if top else 0.0, top if top is not None else _fitting(values), 3)
     x = Scale(1, max(count, 2), 0, width)
-    y = Scale(y_ticks[0], max(y_ticks[-1], top or 0, 0 if top else _fitting(values)), height, 0)
+    y = Scale(y_ticks[0], y_ticks[-1], height, 0)
     x_values = sorted({1, count, *(int(v) for v in round_values(1, count, 4) if 1 < v < count * 0.93)})
     return Curves(
         width,
@@ -70,7 +70,7 @@ def curves(training: Sequence[float], held: Sequence[float], kept: int, top: flo
         line(x, y, held),
         (x.at(kept), y.at(held[kept - 1])),
         tuple(Tick(x.at(value), str(value)) for value in x_values),
-        tuple(Tick(y.at(value), f"{value:g}") for value in y_ticks if value <= y.high),
+        tuple(Tick(y.at(value), f"{value:g}") for value in y_ticks),
     )
 
 
@@ -100,5 +100,6 @@ def apart(first: float, second: float, gap: float = 15.0) -> tuple[float, float]
 
 
 def _fitting(values: Sequence[float]) -> float:
-    """A top that holds all but the wildest values."""
-    return sorted(values)[max(0, math.ceil(len(values) * 0.98) - 1)]
+    """A top that holds all values, or all but 2 in 100 where those are wild: over three times the others."""
+    usual = sorted(values)[max(0, math.ceil(len(values) * 0.98) - 1)]
+    return usual if max(values) > 3 * usual > 0 else max(values)

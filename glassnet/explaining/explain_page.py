@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -24,6 +25,7 @@ from glassnet.explaining.page import asset, render
 from glassnet.explaining.trace import Step, sources
 from glassnet.nets.layers import Add, Mean
 from glassnet.nets.text import measure, names
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.explaining.explanation import Explanation
@@ -97,12 +99,14 @@ def page_data(explanation: Explanation, whole: bool) -> dict[str, object]:
     came_from = sources(one.steps)
     rows = measure(one.net.spec, one.net.shape, one.net.classes)
     texts = dict(zip(names(one.net.spec), ((str(row.layer), row) for row in rows[1:]), strict=True))
-    steps = []
+    steps: list[dict[str, Any]] = []
     for step, inputs in zip(one.steps, came_from, strict=True):
         text, row = texts.get(step.name, ("", None))
         sees = [field.size for field in row.flow.field] if row else []
         steps.append({"name": step.name, "text": text, "inputs": inputs, "sees": sees, **_step(step, whole)})
     way = one.thread()
+    if way and not whole:  # the page opens on a sum, whichever maps it holds
+        steps[way[-1][0]].setdefault("sums", []).append(_written_out(one.steps[way[-1][0]], way[-1][1]))
     return {
         "shape": list(one.x.shape[1:]),
         "input": _packed(one.x[0]),
@@ -166,27 +170,32 @@ def _part(step: Step, values: NDArray[np.float32], facts: Mapping[str, object]) 
 
 
 def _written_out(step: Step, at: Place) -> dict[str, object]:
-    """A sum by its strongest channels; the others in one figure."""
-    parts = arithmetic(step, at)
-    channel = parts.places[:, 0]
-    sums = np.bincount(channel, parts.products, minlength=parts.patch[0])
+    """A sum by its strongest channels, None where they lie beyond the edge; the others in one figure."""
+    layer, parts = step.layer, arithmetic(step, at)
+    assert isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    starts = [
+        i * s - (p if isinstance(p, int) else 0) for i, s, p in zip(at[1:], layer.stride, layer.padding, strict=True)
+    ]
+    values = np.full(parts.patch, None, object)
+    values[tuple((parts.places - [0, *starts]).T)] = parts.values
+    sums = np.bincount(parts.places[:, 0], parts.products, minlength=parts.patch[0])
     strongest = np.argsort(-np.abs(sums), kind="stable")[:CHANNELS]
     return {
         "at": at,
         "channels": [
             {
                 "channel": int(c),
-                "places": parts.places[channel == c, 1:].tolist(),
-                "values": parts.values[channel == c].tolist(),
-                "weights": parts.weights[channel == c].tolist(),
+                "values": values[c].ravel().tolist(),
+                "weights": layer.weight[at[0], c].detach().cpu().double().ravel().tolist(),
                 "sum": float(sums[c]),
             }
             for c in strongest
         ],
         "others": [parts.patch[0] - len(strongest), float(sums.sum() - sums[strongest].sum())],
-        "count": len(parts.values),
+        "count": math.prod(parts.patch),
         "bias": parts.bias,
         "total": parts.total,
+        "net": step.output[0][at].item(),
     }
 
 
@@ -197,7 +206,7 @@ def _lead(one: Explanation) -> str:
     vote = cast.contribution[k, f]
     lead = cast.logit[k] - cast.logit[one.runner_up]
     return (
-        f"The strongest of {len(cast.values):,} votes comes from {_where(one, f)}: {signed(vote)} for "
+        f"The strongest of {counted(len(cast.values), 'vote')} comes from {_where(one, f)}: {signed(vote)} for "
         f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {lead:.2f}."
     )
 
@@ -219,7 +228,7 @@ def _vote_table(one: Explanation, k: int) -> VoteTable:
         )
         for f in shown
     )
-    words = f"{len(rest):,} weaker votes and the bias" if len(rest) else "the bias"
+    words = f"{counted(len(rest), 'weaker vote')} and the bias" if len(rest) else "the bias"
     remainder = float(contribution[rest].sum() + cast.bias[k])
     return VoteTable(
         one.classes[k], f"{one.probability[k]:.2f}", lines, words, signed(remainder), signed(cast.logit[k])
@@ -245,7 +254,7 @@ def _link(one: Explanation, f: int) -> str:
 
 def number(value: float) -> str:
     """Two decimals with a true minus."""
-    return f"{value:.2f}".replace("-", "\u2212")
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\u2212")
 
 
 def signed(value: float) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from glassnet.explaining.images import value_colour
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.spec import Conv, Fc
+from glassnet.nets.spec import Conv, Fc, Residual
 from glassnet.nets.text import Row, activations, total
 from glassnet.words import bytes_read, counted
 
@@ -57,7 +57,7 @@ def _line(net: ConvNet, rows: tuple[Row, ...], i: int, most: tuple[int, int], cl
     row, image = rows[i], rows[0].flow.shape
     sees, box = _sees(row, image)
     before = rows[max(i - 1, 0)].flow.shape
-    first = i > 0 and isinstance(row.layer, Conv) and not any(isinstance(r.layer, Conv) for r in rows[:i])
+    first = isinstance(row.layer, Conv) and not any(isinstance(r.layer, (Conv, Residual)) for r in rows[:i])
     features = _features(net) if first and image[0] in (1, 3) and len(image) == 3 else ()
     return LayerView(
         str(row.number) if row.number else "",
@@ -80,12 +80,14 @@ def _bar(value: int, most: int) -> int:
 
 def _sees(row: Row, image: tuple[int, ...]) -> tuple[str, tuple[float, float, float, float] | None]:
     """In words and as a square in the picture, to scale."""
-    sizes = [field.size for field in row.flow.field]
     if not row.number:
         return "", (0, 0, 0, 0)
-    whole = all(size >= s for size, s in zip(sizes, image[1:], strict=True))
+    sizes = [field.size for field in row.flow.field]
     if not row.flow.is_grid:
-        return "all of it" if whole else " × ".join(map(str, sizes)), (0, 0, ICON, ICON)
+        sizes = [len(field.seen_by(0, s)) for field, s in zip(row.flow.field, image[1:], strict=True)]
+    whole = all(size >= s for size, s in zip(sizes, image[1:], strict=True))
+    if whole and not row.flow.is_grid:
+        return "all of it", (0, 0, ICON, ICON)
     words = " × ".join(map(str, sizes)) + (", all" if whole else "")
     if len(sizes) != 2:
         return words, None

@@ -93,7 +93,7 @@ class Confusion:
             found=found,
             kept=kept,
             turned=turned,
-            left=min(130, max(48, 8 * longest + 20)),
+            left=min(150, max(48, 8 * longest + 20)),
             below=min(110, 8 * longest + 14) if turned else 24,
             left_out=len(report.classes) - len(shown),
         )
@@ -124,7 +124,8 @@ class Calibration:
     @staticmethod
     def of(report: Report) -> Calibration:
         """Confidence across, share right upward."""
-        low = math.floor(min(0.9, float(report.confidence.min())) * 10) / 10
+        x_ticks = round_values(math.floor(min(0.9, float(report.confidence.min())) * 10) / 10, 1, 3)
+        low = x_ticks[0]
         x, y = Scale(low, 1, 0, 200), Scale(0, 1, 140, 0)
         most = max(one.examples for one in report.bins)
         dots = tuple(
@@ -143,7 +144,7 @@ class Calibration:
             dots,
             (x.at(low), y.at(low), x.at(1), y.at(1)),
             tuple(x.at(float(value)) for value in sample),
-            tuple(Tick(x.at(v), f"{v:g}") for v in round_values(low, 1, 3) if v <= 1),
+            tuple(Tick(x.at(v), f"{v:g}") for v in x_ticks),
             tuple(Tick(y.at(v), f"{v * 100:g}") for v in (0, 0.5, 1)),
         )
 
@@ -177,7 +178,7 @@ def _margin(shares: Sequence[tuple[float, float, float, float]], scale: Scale, t
             scale.at(low * 100),
             scale.at(middle * 100),
             scale.at(high * 100),
-            f"{middle * 100:.0f}",
+            f"{min(middle * 100, 100 if middle == 1 else 99):.0f}",
             middle < 1 and middle <= lowest[-1],
         )
         for at, low, middle, high in shares

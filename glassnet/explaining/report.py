@@ -39,6 +39,7 @@ class CurvePanel:
 def training_page(outcome: Outcome, where: str) -> str:
     """report.html of a training run. where: its folder."""
     dataset, machine = outcome.dataset, outcome.machine
+    named = bool(outcome.command)
     where_made = f"{counted(machine.cores, 'core')} {machine.name}"
     counts = " / ".join(f"{int(n):,}" for n in outcome.split.counts.sum(1))
     speed = f"{dataset.kind} a second, {outcome.share_of_peak * 100:.0f} % of peak"
@@ -60,8 +61,7 @@ def training_page(outcome: Outcome, where: str) -> str:
         "net": str(outcome.net.spec),
         "sheet": sheet(outcome.net, outcome.rows, len(dataset.classes)),
         "again": [
-            f"glassnet train {shlex.quote(outcome.source)} --seed {outcome.recipe.seed}",
-            f"glassnet evaluate {shlex.quote(where)} {shlex.quote(outcome.source)}",
+            *([outcome.command, f"glassnet evaluate {shlex.quote(where)} {shlex.quote(outcome.source)}"] * named),
             f"glassnet explain {shlex.quote(where)} FILE",
         ],
         "made_by": f"glassnet {__version__}, torch {torch.__version__}, {where_made}, "
@@ -126,8 +126,12 @@ def _curves(outcome: Outcome) -> list[CurvePanel]:
     last = history[-1]
     return [
         _panel("Loss", "cross-entropy, by epoch", loss, f"{last.loss:.3f}", f"{last.held_loss:.3f}"),
-        _panel("Accuracy", "% right, by epoch", right, f"{last.accuracy * 100:.1f}", f"{last.held_accuracy * 100:.1f}"),
+        _panel("Accuracy", "% right, by epoch", right, *_shares(last.accuracy, last.held_accuracy)),
     ]
+
+
+def _shares(*shares: float) -> list[str]:
+    return [percent(share).removesuffix(" %") for share in shares]
 
 
 def _panel(title: str, unit: str, lines: Curves, training: str, held: str) -> CurvePanel:

@@ -30,7 +30,7 @@ def trace(net: nn.Module, x: Tensor) -> list[Step]:
     def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         steps.append(Step(names[layer], layer, tuple(one.detach() for one in inputs), output.detach()))
 
-    was_training = net.training
+    was_training = [(module, module.training) for module in net.modules()]
     hooks = [module.register_forward_hook(record) for module in names]
     try:
         net.eval()
@@ -39,7 +39,8 @@ def trace(net: nn.Module, x: Tensor) -> list[Step]:
     finally:
         for hook in hooks:
             hook.remove()
-        net.train(was_training)
+        for module, training in was_training:
+            module.training = training
     return steps
 
 

@@ -19,7 +19,7 @@ class Votes:
     """How the values of the last layer vote. values: (F,). weights, contribution: (K, F). bias, logit: (K,).
 
     contribution + bias adds up to logit, in float64. made_by: the step whose values vote, before they were laid in a
-    row (-1: the input itself). shape: of its values, (C, *S) or (F,).
+    row or let through by a dropout (-1: the input itself). shape: of its values, (C, *S) or (F,).
     """
 
     values: Floats
@@ -53,12 +53,11 @@ def votes(steps: Sequence[Step]) -> Votes:
     weights = last.layer.weight.detach().double().cpu().numpy()
     bias = last.layer.bias.detach().double().cpu().numpy() if last.layer.bias is not None else np.zeros(len(weights))
     came_from = sources(steps)
-    made_by = came_from[-1][0]
-    if made_by >= 0 and isinstance(steps[made_by].layer, nn.Flatten):
-        shape = tuple(steps[made_by].inputs[0].shape[1:])
+    made_by, shape = came_from[-1][0], values.shape
+    while made_by >= 0 and isinstance(steps[made_by].layer, (nn.Flatten, nn.Dropout)):
+        if isinstance(steps[made_by].layer, nn.Flatten):
+            shape = tuple(steps[made_by].inputs[0].shape[1:])
         made_by = came_from[made_by][0]
-    else:
-        shape = values.shape
     return Votes(values, weights, bias, made_by, shape)
 
 

@@ -7,6 +7,7 @@ the slides. A pool keeps the windows that reach past the edge.
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -65,6 +66,22 @@ class Layer(ABC):
         return Cost()
 
 
+class Word(Layer):
+    """A layer that is one word, with nothing to choose."""
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Word:
+        if words:
+            raise Unfit("", cls.form)
+        return cls()
+
+    def __str__(self) -> str:
+        return self.form
+
+    def after(self, flow: Flow) -> Flow:
+        return flow
+
+
 @dataclass(frozen=True)
 class Conv(Layer):
     """`conv FEATURES SIZE[/STRIDE] [valid]`: convolution, one filtered map a feature."""
@@ -79,7 +96,7 @@ class Conv(Layer):
     def parse(cls, words: list[str]) -> Conv:
         valid = words[-1:] == ["valid"]
         if len(words) != 2 + valid:
-            raise Unfit("", f"conv {words[0] if words and words[0].isdecimal() else 32} 3")
+            raise Unfit("", nearest("conv", words, "32", "3"))
         size, stride = sized(words[1], 1)
         return cls(number(words[0]), size, stride, valid)
 
@@ -118,7 +135,7 @@ class Pool(Layer):
     @classmethod
     def parse(cls, words: list[str]) -> Pool:
         if len(words) != 1:
-            raise Unfit("", "pool 2")
+            raise Unfit("", nearest("pool", words, "2"))
         window, stride = sized(words[0], 0)
         return cls(window, stride or window)
 
@@ -135,39 +152,19 @@ class Pool(Layer):
 
 
 @dataclass(frozen=True)
-class Relu(Layer):
+class Relu(Word):
     """`relu`: negatives become zero."""
 
     form: ClassVar[str] = "relu"
     needs_grid: ClassVar[bool] = False
 
-    @classmethod
-    def parse(cls, words: list[str]) -> Relu:
-        return cls(*alone(words, "relu"))
-
-    def __str__(self) -> str:
-        return "relu"
-
-    def after(self, flow: Flow) -> Flow:
-        return flow
-
 
 @dataclass(frozen=True)
-class BatchNorm(Layer):
+class BatchNorm(Word):
     """`batchnorm`: each map brought to mean 0 and spread 1, then scaled and shifted by two trained numbers."""
 
     form: ClassVar[str] = "batchnorm"
     needs_grid: ClassVar[bool] = False
-
-    @classmethod
-    def parse(cls, words: list[str]) -> BatchNorm:
-        return cls(*alone(words, "batchnorm"))
-
-    def __str__(self) -> str:
-        return "batchnorm"
-
-    def after(self, flow: Flow) -> Flow:
-        return flow
 
     def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
         return Cost(2 * before.shape[0], math.prod(before.shape))
@@ -192,7 +189,7 @@ class Dropout(Layer):
         return cls(p)
 
     def __str__(self) -> str:
-        return f"dropout {self.p:g}"
+        return f"dropout {self.p}"
 
     def after(self, flow: Flow) -> Flow:
         return flow
@@ -209,7 +206,7 @@ class Residual(Layer):
     @classmethod
     def parse(cls, words: list[str]) -> Residual:
         if len(words) != 1:
-            raise Unfit("", f"residual {words[0] if words and words[0].isdecimal() else 64}")
+            raise Unfit("", nearest("residual", words, "64"))
         return cls(*sized(words[0], 1))
 
     def __str__(self) -> str:
@@ -233,17 +230,10 @@ class Residual(Layer):
 
 
 @dataclass(frozen=True)
-class Mean(Layer):
+class Mean(Word):
     """`mean`: the mean of each map over all its places."""
 
     form: ClassVar[str] = "mean"
-
-    @classmethod
-    def parse(cls, words: list[str]) -> Mean:
-        return cls(*alone(words, "mean"))
-
-    def __str__(self) -> str:
-        return "mean"
 
     def after(self, flow: Flow) -> Flow:
         return Flow((flow.shape[0],), whole_field(flow))
@@ -260,7 +250,7 @@ class Fc(Layer):
     @classmethod
     def parse(cls, words: list[str]) -> Fc:
         if len(words) > 1:
-            raise Unfit("", f"fc {words[0]}" if words[0].isdecimal() else "fc 128")
+            raise Unfit("", nearest("fc", [word for word in words if "/" not in word][:1], "128"))
         return cls(number(words[0])) if words else cls()
 
     def __str__(self) -> str:
@@ -296,20 +286,15 @@ def sized(word: str, default: int) -> tuple[int, int]:
     return number(size), number(stride) if slash else default
 
 
-def alone(words: list[str], name: str) -> tuple[()]:
-    """No words at all, for a layer that takes none. Raises Unfit."""
-    if words:
-        raise Unfit("", name)
-    return ()
+def nearest(name: str, words: list[str], *usual: str) -> str:
+    """A layer with the sizes among the words, and the usual ones for those that lack. One too many is the stride."""
+    found = [word for word in words if re.fullmatch(r"[1-9]\d{0,5}(/[1-9]\d{0,5})?", word, re.ASCII)]
+    kept = [*found[: len(usual)], *usual[len(found) :]]
+    if len(found) > len(usual) and "/" not in kept[-1] + found[len(usual)]:
+        kept[-1] += f"/{found[len(usual)]}"
+    return " ".join((name, *kept))
 
 
 LAYERS: dict[str, type[Layer]] = {
-    "conv": Conv,
-    "pool": Pool,
-    "relu": Relu,
-    "batchnorm": BatchNorm,
-    "dropout": Dropout,
-    "residual": Residual,
-    "mean": Mean,
-    "fc": Fc,
+    kind.form.split()[0]: kind for kind in (Conv, Pool, Relu, BatchNorm, Dropout, Residual, Mean, Fc)
 }

@@ -19,7 +19,9 @@ from glassnet.words import by, large
 MAX_LAYERS = 2000
 MAX_PARAMETERS = 2_000_000_000
 MAX_ACTIVATIONS = 2_000_000_000
-REPEAT = re.compile(r"^(?P<what>.*?)\s*\bx\s*(?P<times>\d+)$", re.DOTALL)
+MAX_DEPTH = 20  # of brackets in brackets
+REPEAT = re.compile(r"^(?P<what>.+?)\s*\bx\s*(?P<times>\d{1,9})$", re.DOTALL)
+SQUARE = re.compile(r"(\d+)([x×*]\1)+")  # 3x3: glassnet writes 3
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _sequence(text: str, before: int) -> list[Layer]:
         at = before + len(layers)
         if what.startswith("("):
             if not what.endswith(")"):
-                raise _wrong(at, piece, "a group is written (conv 32 3, relu) x2", "Close the bracket before the x")
+                raise _wrong(at, piece, "a group is written (conv 32 3, relu) x2", "Write x and a number behind it")
             once = _sequence(what[1:-1], at)
         else:
             once = [_layer(what, at)]
@@ -123,6 +125,8 @@ def _split(text: str, before: int) -> list[str]:
         depth += (letter == "(") - (letter == ")")
         if depth < 0:
             raise _wrong(before + len(pieces), text[start : i + 1], "a bracket closes that was never opened", "Drop it")
+        if depth > MAX_DEPTH:
+            raise _wrong(before + len(pieces), "(((...", f"brackets lie over {MAX_DEPTH} deep", "Write it in one layer")
         if letter == "," and depth == 0:
             pieces.append(text[start:i].strip())
             start = i + 1
@@ -135,16 +139,27 @@ def _split(text: str, before: int) -> list[str]:
 def _layer(text: str, at: int) -> Layer:
     name, *words = text.lower().split()
     kind = LAYERS.get(name)
+    near = _nearest(text)
     if kind is None:
-        near = difflib.get_close_matches(name, LAYERS, 1, 0.5)
-        fix = f"Write `{' '.join([near[0], *words])}`" if near else f"A layer is one of {', '.join(LAYERS)}"
+        fix = f"Write `{near}`" if near else f"A layer is one of {', '.join(LAYERS)}"
         raise _wrong(at, text, f"glassnet knows no layer `{name}`", fix)
     try:
         return kind.parse(words)
     except Unfit as error:
         why = str(error) or f"it is written `{kind.form}`"
-        fix = f"Write `{error.mend}`" if error.mend else f"It is written `{kind.form}`"
-        raise _wrong(at, text, why, fix) from error
+        raise _wrong(at, text, why, f"Write `{near}`" if near else f"It is written `{kind.form}`") from error
+
+
+def _nearest(text: str) -> str | None:
+    """The layer that was probably meant: its name mistyped, 3x3 for 3, the size first, or as a call conv(32, 3)."""
+    text = re.sub(r"\((\d+), *\1\)", r"\1", text.lower())
+    name, *words = re.sub(r"[(),=]", " ", text).split() or [""]
+    near = difflib.get_close_matches(name, LAYERS, 1, 0.5)
+    squares = [SQUARE.sub(r"\1", word) for word in words if SQUARE.search(word)]
+    try:
+        return str(LAYERS[near[0]].parse([w for w in words if not SQUARE.search(w)] + squares)) if near else None
+    except Unfit as error:
+        return error.mend
 
 
 def _wrong(at: int, text: str, why: str, fix: str) -> GlassnetError:
@@ -170,14 +185,16 @@ def _has_bias(layers: tuple[Layer, ...], at: int) -> bool:
 def _unfit(spec: Spec, at: int, shape: tuple[int, ...], classes: int, error: Unfit) -> GlassnetError:
     """The refusal of layer `at`, with the nearest nets and inputs that do work: each was tried."""
     layers = spec.layers
-    swapped = f"Use `{error.mend}`" if error.mend else None
-    dropped = None if error.mend or not _works(Spec((*layers[:at], *layers[at + 1 :])), shape, classes) else "Drop it"
+    before, behind = layers[:at], layers[at + 1 :]
+    swapped = error.mend and _works(Spec((*before, _layer(error.mend, at), *behind)), shape, classes)
+    dropped = not error.mend and _works(Spec((*before, *behind)), shape, classes)
     larger = next(
         (by(s * k for s in shape[1:]) for k in (2, 4, 8, 16) if _works(spec, _grown(shape, k), classes)), None
     )
-    ways = [way for way in (swapped or dropped, larger and f"use inputs of {larger}") if way]
+    tried = {f"use `{error.mend}`": swapped, "drop it": dropped, f"use inputs of {larger}": larger}
+    ways = [way for way, works in tried.items() if works]
     if not ways:
-        ways = [f"Keep the {at} layers before it" + (", then fc" if at else "")]
+        ways = [f"keep only what stands before it: `{Spec((*before, Fc()))}`"]
     fix = ", or ".join(ways)
     return _wrong(at, str(layers[at]), str(error), fix[0].upper() + fix[1:])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from glassnet import files
-from glassnet.errors import GlassnetError
+from glassnet.config import no_device
 
 RUNS = 12
 LIMIT_S = 0.4  # for one precision; a CPU without bfloat16 instructions is slow at it and needs no second look
@@ -46,9 +46,7 @@ def choose_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise GlassnetError(
-            "--device", expected="a device of this machine", found=wanted, fix="Use --device auto, or cpu"
-        ) from error
+        raise no_device(wanted) from error
     return device
 
 

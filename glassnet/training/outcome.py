@@ -18,14 +18,15 @@ from glassnet.training.trainer import Epoch
 class Outcome:
     """A trained net and its story. rows: its layer sheet. test, held: reports of the sides it did not learn from.
 
-    source: the data as it was named. fingerprint: of its examples, classes and sides. temperature: what its votes were
-    divided by. notes: what a person should know.
+    source: the data as it was named, if it was. command: what does this training again, if it was. fingerprint: of its
+    examples, classes and sides. temperature: what its votes were divided by. notes: what a person should know.
     """
 
     net: ConvNet
     rows: tuple[Row, ...]
     dataset: Dataset
     source: str
+    command: str
     fingerprint: str
     split: Split
     normalisation: Normalisation

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from glassnet import files
 from glassnet.config import Reading
-from glassnet.data import kinds
 from glassnet.data.dataset import TEST, Dataset
 from glassnet.doors.commands import print_json, typed
-from glassnet.doors.folder import Card, read_card
+from glassnet.doors.folder import Card, find_data, read_card
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted, listed, percent
 
@@ -26,7 +25,7 @@ MOST_MISTAKES = 20
 def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Prints the figures and leaves a page."""
     card = read_card(folder)
-    source = kinds.find(data, reading, given=card.preparation)
+    source = find_data(data, reading, given=card.preparation)
     if source.shape != card.preparation.shape:
         expected = f"examples of {by(card.preparation.shape)}, as the model learnt from"
         raise GlassnetError(data, expected=expected, found=by(source.shape), fix="Convert them")
@@ -104,9 +103,9 @@ def _mistakes(found: Report, dataset: Dataset) -> dict[str, object]:
     return {
         "mistakes": [
             {
-                "input": dataset.samples.names[int(found.rows[i])],
-                "is": found.classes[found.y[i]],
-                "said": found.classes[found.said[i]],
+                "input": str(dataset.file(int(found.rows[i])) or dataset.samples.names[int(found.rows[i])]),
+                "label": found.classes[found.y[i]],
+                "class": found.classes[found.said[i]],
                 "score": float(found.confidence[i]),
             }
             for i in found.mistakes[:MOST_MISTAKES]

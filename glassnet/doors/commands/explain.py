@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glassnet.doors.commands import print_json
+from glassnet.doors.commands import print_json, say, typed
 from glassnet.doors.folder import read_card
+from glassnet.doors.inputs import read_one
 from glassnet.errors import GlassnetError
 
 if TYPE_CHECKING:
@@ -18,23 +19,25 @@ PRINTED = 12  # pixels a side of the largest picture whose sums are printed
 
 def explain(folder: Path, asked: str, out: Path | None, json: bool) -> None:
     """Leaves a page; the votes are the JSON."""
-    read_card(folder)
+    card = read_card(folder)
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise GlassnetError("--out", expected="a file that ends in .html", found=str(out), fix="Name one")
     if asked != "-" and not Path(asked).is_file():
         found = "a folder" if Path(asked).is_dir() else "nothing there"
         raise GlassnetError(asked, expected="one file", found=found, fix="Check the path")
-    from glassnet.doors.library import explain as explained
+    one = read_one(asked, card.kind, card.preparation, card.full_scale)
+    from glassnet.doors.library import explain_input
     from glassnet.doors.model import Model
 
-    model = Model.load(folder)
-    found_out = explained(model, asked)
+    found_out = explain_input(Model.load(folder), one)
     page = out or Path(f"explain-{_plain(asked)}.html")
     found_out.save(page)
     if json:
         print_json({**found_out.as_json(), "page": str(page)})
         return
     _print(found_out, page)
+    source = str(card.data.get("source") or "")
+    say("next", typed("glassnet", "evaluate", folder, source or "DATA"))
 
 
 def _plain(asked: str) -> str:

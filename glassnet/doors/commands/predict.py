@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from glassnet.doors.commands import print_json, say, typed
 from glassnet.doors.folder import read_card
+from glassnet.doors.inputs import read_inputs
 from glassnet.errors import GlassnetError
 from glassnet.words import counted, listed
 
@@ -16,27 +18,41 @@ MOST_VOTES = 3
 
 def predict(folder: Path, asked: Sequence[str], top: int | None, json: bool) -> int:
     """Prints what each input is. Returns 2 when one could not be read, else 0."""
-    read_card(folder)  # refuses before torch is loaded
+    card = read_card(folder)
     _refuse_missing(asked)
+    inputs, bad, good = read_inputs(asked, card.kind, card.preparation, card.full_scale), 0, ""
+    for first in inputs:  # torch is loaded for the first that can be read, and not for those before it
+        if first.x is not None:
+            inputs = chain([first], inputs)
+            break
+        bad += _refused(first.name, first.error, json)
+    else:
+        return 2
     from glassnet.doors.model import Model
 
-    model = Model.load(folder)
-    bad, good = 0, ""
-    for one in model.answer(asked):
+    for one in Model.load(folder).answer_inputs(inputs):
+        if one.votes is None:
+            bad += _refused(one.input, one.error, json)
+            continue
+        good = good or one.input
         if json:
             print_json(one.as_json(top))
-        elif one.votes is None:
-            print(f"{one.input} {one.error}", file=sys.stderr)
         else:
             shown = list(one.votes.items())[: top or MOST_VOTES]
             print("   ".join([one.input, *(f"{name} {share:.2f}" for name, share in shown)]), flush=True)
-        bad += one.votes is None
-        good = good or one.input * (one.votes is not None)
     if bad:
         say("skipped", f"{counted(bad, 'input')} that can't be read")
-    if good:
-        say("next", typed("glassnet", "explain", folder, good))
+    say("next", typed("glassnet", "explain", folder, good))
     return 2 if bad else 0
+
+
+def _refused(name: str, error: str, json: bool) -> int:
+    """Says that one can't be read. Returns how many that were."""
+    if json:
+        print_json({"input": name, "error": error})
+    else:
+        print(f"{name} {error}", file=sys.stderr)
+    return 1
 
 
 def _refuse_missing(asked: Sequence[str]) -> None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json as jsons
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassnet.config import Reading, Training, flag
-from glassnet.data import kinds
+from glassnet.config import Reading, Training, flag, no_device
 from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import Source
 from glassnet.doors import folder as layout
 from glassnet.doors.commands import print_json
-from glassnet.doors.folder import choose_out, is_model, is_unfinished, read_card
+from glassnet.doors.folder import choose_out, find_data, is_model, is_unfinished, read_card
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, zoo
 
 if TYPE_CHECKING:
     from glassnet.doors.plan import Plan
     from glassnet.doors.terminal import TrainingView
+
+GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows' for Linux, AMD's
 
 
 def train(
@@ -33,8 +35,9 @@ def train(
             return
         _resume(folder, settings, reading, json)
         return
+    _refuse_device(settings.device)
     spec = zoo.find(settings.net) if settings.net else None
-    source = kinds.find(data, reading)
+    source = find_data(data, reading)
     folder = choose_out(source.name, out, overwrite)
     if spec is not None:
         text.measure(spec, source.shape, max(len(source.classes), 2))
@@ -71,6 +74,13 @@ def _folder_to_resume(data: str, out: Path | None) -> Path:
     return layout.newest_unfinished(title)
 
 
+def _refuse_device(wanted: str) -> None:
+    """What can be known of a device without loading torch is said at once."""
+    lacks_cuda = sys.platform == "linux" and not any(Path(driver).exists() for driver in GPU_DRIVERS)
+    if (wanted.startswith("cuda") and lacks_cuda) or (wanted.startswith("mps") and sys.platform != "darwin"):
+        raise no_device(wanted)
+
+
 def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> None:
     """Goes on by the stored plan; settings that say otherwise are refused."""
     if not is_unfinished(folder):
@@ -84,7 +94,7 @@ def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> N
             if value not in (vars(plain)[name], vars(stored)[name]):
                 found = f"this training goes on with {vars(stored)[name]}"
                 raise GlassnetError(f"{flag(name)} {value}", found=found, fix="Leave it out, or begin anew")
-    _train(kinds.find(plan.source, plan.reading), plan.settings, folder, plan.source, plan.reading, plan, json)
+    _train(find_data(plan.source, plan.reading), plan.settings, folder, plan.source, plan.reading, plan, json)
 
 
 def _train(

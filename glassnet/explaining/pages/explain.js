@@ -67,6 +67,7 @@ const textOn = (c) => (1.05 / (light(c) + 0.05) > (light(c) + 0.05) / 0.05 ? "#f
 
 const gridOf = (step) => (step.shape.length === 3 ? step.shape.slice(1) : step.shape.length === 2 ? [1, step.shape[1]] : [1, 1]);
 const factor = (step) => step.factor || 1;
+const holds = (step, channel) => step === input || step.order.includes(channel); // a large net's page lacks the weaker maps
 const mapSize = (step) => gridOf(step).map((n) => Math.ceil(n / factor(step)));
 
 function valueAt(step, channel, [r, c]) {
@@ -125,7 +126,7 @@ const sheets = new Map(); // step -> its canvases by channel
 const shows = (step) => step.type !== "flatten" && step.type !== "dropout";
 
 function layerRow(step) {
-  const facts = el("div", {}, el("h2", { textContent: step.text || step.name }));
+  const facts = el("div", {}, el("h2", { textContent: step.text || step.name.replace(".", ".\u200b") }));
   const grid = step.shape.length > 1;
   if (step.text && step.text.split(" ")[0] !== step.name.replace(/\d+$/, "")) facts.append(el("p", { textContent: step.name }));
   facts.append(el("p", { textContent: grid ? `${size(gridOf(step))}, ${step.shape[0]} map${step.shape[0] > 1 ? "s" : ""}` : `${step.shape[0]} values` }));
@@ -181,9 +182,12 @@ function paint(step, channel) {
 function cellUnder(event, step) {
   const canvas = event.currentTarget.getBoundingClientRect();
   const [h, w] = gridOf(step);
-  const at = (offset, length, n) => Math.max(0, Math.min(n - 1, Math.floor((offset / length) * n)));
+  const at = (offset, length, n) => snap(step, Math.max(0, Math.min(n - 1, Math.floor((offset / length) * n))));
   return [at(event.clientY - canvas.top, canvas.height, h), at(event.clientX - canvas.left, canvas.width, w)];
 }
+
+// The nearest place before n whose value is in the page.
+const snap = (step, n) => n - (n % factor(step));
 
 function hint(canvas, step, channel, [r, c]) {
   canvas.title = `feature ${channel + 1}, row ${r + 1}, column ${c + 1}: ${two(valueAt(step, channel, [r, c]))}`;
@@ -192,14 +196,15 @@ function hint(canvas, step, channel, [r, c]) {
 function walk(event, step, channel) {
   const [h, w] = gridOf(step);
   const [r, c] = chosen?.step === step && chosen.channel === channel ? chosen.place : [0, 0];
-  const moves = { ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], Enter: [r, c] };
+  const by = factor(step);
+  const moves = { ArrowLeft: [r, c - by], ArrowRight: [r, c + by], ArrowUp: [r - by, c], ArrowDown: [r + by, c], Enter: [r, c] };
   const shown = [...sheets.get(step).keys()];
   const jump = { "[": -1, "]": 1 }[event.key];
   if (jump) channel = shown[(shown.indexOf(channel) + jump + shown.length) % shown.length];
   const place = jump ? [r, c] : moves[event.key];
   if (!place) return;
   event.preventDefault();
-  choose(step, channel, [Math.max(0, Math.min(h - 1, place[0])), Math.max(0, Math.min(w - 1, place[1]))]);
+  choose(step, channel, [h, w].map((n, i) => snap(step, Math.max(0, Math.min(n - 1, place[i])))));
   sheets.get(step).get(channel).focus();
 }
 
@@ -240,12 +245,16 @@ function title({ step, channel, place: [r, c] }) {
 function openLens() {
   const lens = document.getElementById("lens");
   const { step, channel, place } = chosen;
-  const shown = valueAt(step, channel, place);
+  const held = holds(step, channel);
+  const shown = held ? valueAt(step, channel, place) : null;
   lens.replaceChildren(el("h3", { textContent: title(chosen) }));
   const write = { conv, pool, relu, batchnorm, fc: sumOfValues, mean, add }[step.type];
+  const lacks = ["pool", "relu", "batchnorm", "add"].includes(step.type) && step.inputs.some((_, i) => !holds(source(step, i), channel));
   if (step === input) lens.append(el("p", { className: "sum", textContent: `The net sees ${two(shown)} here.` }));
+  else if (!held && !(step.type === "conv" && partTerms(step, channel, place))) lens.append(el("p", { className: "sum", textContent: "This page holds the strongest maps of each layer; this is a weaker one." }));
+  else if (lacks) lens.append(el("p", { className: "sum", textContent: `${two(shown)}. The map that it was made from is not in this page.` }));
   else if (write) write(lens, step, channel, place, shown);
-  lens.append(after(step, channel, place, shown));
+  lens.append(after(step, channel, place, shown, held));
 }
 
 function grid(values, [h, w], paintCell, { number = plain, cell, won } = {}) {
@@ -318,8 +327,7 @@ function partTerms(step, channel, [r, c]) {
   const found = step.sums?.find((s) => s.at[0] === channel && s.at[1] === r && (s.at[2] ?? 0) === c);
   if (!found) return null;
   const kernel = step.kernel.length === 2 ? step.kernel : [1, step.kernel[0]];
-  const rows = found.channels.map((one) => ({ ...one, kernel: [one.values.length / Math.min(kernel[1], one.values.length), Math.min(kernel[1], one.values.length)] }));
-  return { ...found, rows };
+  return { ...found, rows: found.channels.map((one) => ({ ...one, kernel })) };
 }
 
 function conv(lens, step, channel, place, shown) {
@@ -344,7 +352,7 @@ function conv(lens, step, channel, place, shown) {
   lens.append(el("p", { className: "sum", textContent: sumInWords(open, rest, sum, pixels) }));
   result(lens, bias ? `${two(sum)} ${bias < 0 ? "\u2212" : "+"} ${two(Math.abs(bias))} bias` : two(sum), sum + bias, colour(step, sum + bias));
   lens.append(el("p", { className: "facts", textContent: `Divided by the number of pixels, as on the slides: ${two(sum)} / ${pixels} = ${two(sum / pixels)}.` }));
-  check(lens, part ? part.total : sum + bias, part ? part.total : shown);
+  check(lens, sum + bias, part ? part.net : shown);
 }
 
 function sumInWords(open, rest, sum, pixels) {
@@ -382,7 +390,7 @@ function pool(lens, step, channel, [r, c], shown) {
       places.push([y, x]);
       values.push(y < h && x < w ? valueAt(from, channel, [y, x]) : null);
     }
-  if (step.factor && step.factor > 1) return lens.append(el("p", { className: "sum", textContent: `The maximum of its window: about ${two(shown)}.` }));
+  if (factor(from) > 1) return lens.append(el("p", { className: "sum", textContent: `The maximum of its window: about ${two(shown)}.` }));
   const won = values.indexOf(Math.max(...values.filter((v) => v !== null)));
   lens.append(labelled(`window of ${wh} × ${ww}`, `in ${from.name}; cells beyond the edge are left out`, grid(values, [wh, ww], (v) => colour(from, v), { number: two, won })));
   result(lens, "the maximum", values[won], colour(step, values[won]));
@@ -450,7 +458,7 @@ function linkTo(step, channel, place, words) {
 
 // Its place in the image and in the map, and what becomes of it
 
-function after(step, channel, [r, c], shown) {
+function after(step, channel, [r, c], shown, held) {
   const box = el("div", { className: "after" });
   const seen = fieldOf(step, [r, c]);
   if (seen) {
@@ -458,12 +466,12 @@ function after(step, channel, [r, c], shown) {
     drawInput(picture, 120, seen);
     box.append(el("div", { className: "place" }, el("h2", { textContent: "Its place in the image" }), picture));
   }
-  if (step !== input && step.shape.length > 1) {
+  if (held && step !== input && step.shape.length > 1) {
     const map = el("canvas");
     drawMap(map, step, channel, 120, [r, c, r + 1, c + 1]);
     box.append(el("div", { className: "place" }, el("h2", { textContent: "Its place in the map" }), map));
   }
-  const fate = becomes(step, channel, [r, c], shown);
+  const fate = held ? becomes(step, channel, [r, c], shown) : [];
   if (fate.length) {
     const list = el("dl");
     for (const [words, figure, tone] of fate) list.append(el("dt", { textContent: words }), el("dd", { textContent: figure, className: tone || "" }));
@@ -553,7 +561,7 @@ function drawHeat(id, heat) {
       }
   };
   image.src = data.picture;
-  return most;
+  return values.reduce((m, v) => Math.max(m, v), 0);
 }
 
 function drawAll() {

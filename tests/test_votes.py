@@ -1,0 +1,105 @@
+"""Votes: weight times value, a line a value; they add up to the logit exactly, also by place."""
+
+import numpy as np
+import pytest
+import torch
+
+from glassnet.explaining.trace import trace
+from glassnet.explaining.votes import vote_map, votes
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.text import parse
+
+GRIDS = [((2, 21), "conv 4 3, relu, pool 2, fc"), ((1, 9, 9), "conv 8 3 valid, relu, pool 2, fc"),
+         ((1, 7, 8, 6), "conv 3 3, relu, fc"), ((3, 8, 8), "fc")]  # fmt: skip
+MEANS = [((2, 21), "conv 4 3, relu, mean, fc"), ((3, 12, 10), "conv 4 3, relu, pool 2, mean, dropout 0.5, fc"),
+         ((1, 7, 8, 6), "conv 3 3, relu, mean, fc"), ((3, 8, 8), "mean, fc")]  # fmt: skip
+HIDDEN = [((1, 9, 9), "conv 4 3, relu, fc 5, relu, dropout 0.3, fc"), ((1, 9, 9), "conv 4 3, mean, relu, fc 5, fc")]
+
+
+def traced(shape, text, classes=4):
+    net = ConvNet(parse(text), shape, classes, seed=1).double().eval()
+    with torch.no_grad():
+        net.votes.bias.copy_(torch.linspace(-1, 1, classes))
+    return net, trace(net, torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))
+
+
+@pytest.mark.parametrize(("shape", "text"), [*GRIDS, *MEANS, *HIDDEN])
+def test_votes_and_bias_add_up_to_the_logit_value_by_value(shape, text):
+    net, steps = traced(shape, text)
+    cast = votes(steps)
+    weight, bias = net.votes.weight.tolist(), net.votes.bias.tolist()
+    values, logit = steps[-1].inputs[0][0].tolist(), steps[-1].output[0].tolist()
+    for k in range(4):
+        by_hand = [w * v for w, v in zip(weight[k], values, strict=True)]
+        assert cast.contribution[k].tolist() == by_hand
+        assert sum(by_hand) + bias[k] == pytest.approx(logit[k], rel=1e-12)
+        assert cast.logit[k] == pytest.approx(logit[k], rel=1e-12)
+        assert cast.logit[k] == cast.contribution[k].sum() + cast.bias[k]
+
+
+@pytest.mark.parametrize(("shape", "text"), [*GRIDS, *MEANS, *HIDDEN])
+def test_each_value_knows_its_place_in_the_step_that_made_it(shape, text):
+    _, steps = traced(shape, text)
+    cast = votes(steps)
+    maker = steps[cast.made_by].output[0] if cast.made_by >= 0 else steps[0].inputs[0][0]
+    assert tuple(maker.shape) == cast.shape
+    for f in range(0, len(cast.values), 7):
+        assert maker[cast.place(f)].item() == cast.values[f]
+
+
+@pytest.mark.parametrize(
+    ("text", "maker"),
+    [
+        ("conv 4 3, relu, pool 2, fc", "pool1"),
+        ("conv 4 3, relu, dropout 0.5, fc", "relu1"),
+        ("conv 4 3, relu, mean, dropout 0.5, fc", "mean1"),
+        ("conv 4 3, fc 5, relu, dropout 0.5, fc", "relu1"),
+        ("dropout 0.5, fc", None),
+    ],
+)
+def test_the_maker_of_the_voting_values_is_no_layer_that_only_hands_them_on(text, maker):
+    _, steps = traced((1, 8, 8), text)
+    made_by = votes(steps).made_by
+    assert (steps[made_by].name if made_by >= 0 else None) == maker
+
+
+def test_the_strongest_votes_come_first_whatever_their_sign():
+    _, steps = traced(*GRIDS[1])
+    cast = votes(steps)
+    for k in range(4):
+        sizes = [abs(cast.contribution[k][f]) for f in cast.strongest(k)]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sorted(cast.strongest(k)) == list(range(len(cast.values)))
+
+
+@pytest.mark.parametrize(("shape", "text"), GRIDS)
+def test_votes_by_place_add_up_to_the_logit_without_its_bias(shape, text):
+    _, steps = traced(shape, text)
+    cast = votes(steps)
+    for k in range(4):
+        by_place = vote_map(steps, cast, k)
+        assert by_place.shape == cast.shape[1:]
+        assert by_place.sum() == pytest.approx(cast.logit[k] - cast.bias[k], rel=1e-12)
+        first = (0,) * by_place.ndim
+        column = [w for f, w in enumerate(cast.contribution[k]) if cast.place(f)[1:] == first]
+        assert by_place[first] == pytest.approx(sum(column), rel=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "text"), MEANS)
+def test_the_vote_of_a_mean_falls_on_the_places_it_was_taken_over(shape, text):
+    """Class activation maps, Zhou et al. 2016, equations 1 and 2, in plain loops."""
+    _, steps = traced(shape, text)
+    cast = votes(steps)
+    maps = steps[cast.made_by].inputs[0][0].numpy()
+    for k in range(4):
+        by_place = vote_map(steps, cast, k)
+        assert by_place.shape == maps.shape[1:]
+        assert by_place.sum() == pytest.approx(cast.logit[k] - cast.bias[k], rel=1e-12)
+        expected = sum(cast.weights[k, c] * maps[c] for c in range(len(maps))) / maps[0].size
+        assert np.allclose(by_place, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("shape", "text"), HIDDEN)
+def test_votes_of_hidden_neurons_have_no_place(shape, text):
+    _, steps = traced(shape, text)
+    assert vote_map(steps, votes(steps), 0) is None

@@ -1,0 +1,78 @@
+"""NETWORKS and the net chosen for a data set: a checklist over every entry."""
+
+import pytest
+import torch
+
+import glassnet as gn
+from glassnet.nets import zoo
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.spec import Mean
+from glassnet.nets.text import measure, parse, total
+from glassnet.nets.zoo import NETWORKS, choose, find
+
+LETTERS = ("X", "O")
+TEN = tuple("0123456789")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_named_net_is_found_is_built_and_answers(name):
+    spec = find(name)
+    assert spec == find(f" {name.upper()} ") == parse(NETWORKS[name])
+    assert parse(str(spec)) == spec
+    net = ConvNet(spec, (3, 64, 64), 5)
+    assert sum(p.numel() for p in net.parameters()) == total(measure(spec, (3, 64, 64), 5)).parameters
+    x = torch.randn(2, 3, 64, 64)
+    logits = net(x)
+    assert logits.shape == (2, 5)
+    assert torch.isfinite(logits).all()
+    loss, _ = net.phases()[0].loss(x, torch.tensor([0, 4]), zoo_criterion())
+    loss.backward()
+    assert all(p.grad is not None for p in net.parameters()), "every weight learns"
+
+
+def zoo_criterion():
+    from glassnet.nets.network import Criterion
+
+    return Criterion()
+
+
+def test_a_text_is_found_as_it_stands_and_a_wrong_name_is_refused():
+    assert str(find("conv 4 3, fc")) == "conv 4 3, fc"
+    with pytest.raises(gn.GlassnetError, match="glassnet knows no layer `lenet5`"):
+        find("lenet5")
+
+
+@pytest.mark.parametrize("examples", [50, 4999, 5000, 100_000])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 4, 4), (1, 8, 8), (1, 9, 9), (3, 16, 20), (1, 23, 5), (1, 24, 24), (3, 32, 32), (3, 4, 96), (3, 224, 160),
+     (4, 1024, 1024)],
+)  # fmt: skip
+def test_a_net_is_chosen_that_fits_and_whose_votes_see_the_whole_picture(shape, examples):
+    for classes in (LETTERS, TEN):
+        spec = choose(shape, classes, examples)
+        rows = measure(spec, shape, len(classes))
+        assert rows[-1].flow.shape == (len(classes),)
+        assert total(rows).parameters < 11_700_000, "fewer than ResNet-18"
+        assert all(len(f.seen_by(0, size)) == size for f, size in zip(rows[-1].flow.field, shape[1:], strict=True))
+
+
+def test_the_slides_letters_get_the_slides_net():
+    assert str(choose((1, 9, 9), LETTERS, 4000)) == str(choose((1, 9, 9), ("O", "X"), 50)) == zoo.DECK
+    assert str(choose((1, 9, 9), TEN, 4000)) != zoo.DECK
+    assert str(choose((1, 28, 28), LETTERS, 4000)) != zoo.DECK
+
+
+def test_larger_pictures_get_a_stage_for_every_halving_down_to_four():
+    for size, stages in ((32, 3), (64, 4), (128, 5), (256, 6), (1024, 6)):
+        spec = choose((3, size, size), TEN, 100)
+        rows = measure(spec, (3, size, size), 10)
+        (mean,) = [i for i, row in enumerate(rows) if isinstance(row.layer, Mean)]
+        assert rows[mean - 1].flow.shape[1] == size // 2**stages
+
+
+def test_more_examples_get_more_weights():
+    def weights(n):
+        return total(measure(choose((3, 32, 32), TEN, n), (3, 32, 32), 10)).parameters
+
+    assert weights(zoo.MANY) > 2 * weights(zoo.MANY - 1)
