@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+LONG = "long" * 1000
 MISTAKES = {
     "trian xo": "Did you mean 'train'",
     "train": "missing argument 'DATA'",
@@ -20,7 +21,7 @@ MISTAKES = {
     "train xo --epochs many": "--epochs: expected a whole number, found 'many'",
     "train xo --minutes nan": "--minutes: expected a number, found nan",
     "train xo --minutes -1": "--minutes: expected a time over 0, found -1",
-    "train xo --epoch 3": "no such option: --epoch",
+    "train xo --epoch 3": "no such option '--epoch'",
     "train xo --seed -1": "--seed: expected a whole number from 0",
     "train xo --precision fp8": "--precision: expected auto, float32 or bfloat16, found 'fp8'",
     "train xo --device tpu": "--device: expected auto, cpu, cuda or mps, found 'tpu'",
@@ -31,6 +32,10 @@ MISTAKES = {
     "train xo --config wrong.toml": "wrong.toml, epochs: expected int, found 'ten'",
     "train xo --out model": "model: a model is there",
     "train xo --out one": "one: expected a new or empty folder",
+    "train xo --out .": ".: expected a folder of its own, found the current folder",
+    f"train {LONG}": "File name too long",
+    f"predict model {LONG}": "File name too long",
+    f"train xo --out {LONG}": "File name too long",
     "train xo --out letter.txt/model": "found the file letter.txt",
     "train xo --resume": "expected an unfinished training, found none",
     "train xo --out nowhere --resume": "nowhere: expected an unfinished training, found none",
@@ -47,6 +52,9 @@ MISTAKES = {
     "explain model one": "one: expected one file, found a folder",
     "explain model letter.txt": "letter.txt: is text, not a picture",
     "explain model model/examples/X.png --out why.pdf": "--out: expected a file that ends in .html, found why.pdf",
+    "show xo --out nowhere/sheet.png": "nowhere/sheet.png: the folder nowhere is missing",
+    "show xo --out .": "--out: expected a file that ends in .png",
+    "evaluate model xo --out one": "--out: expected a file that ends in .html",
     "show nowhere": "nowhere: expected",
     "make ox new": "no such command 'ox'",
     "make xo one": "one: expected a new or empty folder",

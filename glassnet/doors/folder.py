@@ -111,8 +111,8 @@ def choose_out(title: str, out: Path | None, overwrite: bool = False) -> Path:
     """Where a new model goes: `out`, or models/TITLE-N, N counting up. Raises GlassnetError rather than overwrite."""
     if out is None:
         out = MODELS / f"{title}-{max(_numbered(MODELS, title), default=0) + 1}"
-    files.recover_folder(out)
     files.check_room(out, ROOM)
+    files.recover_folder(out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return out
     if is_model(out) and overwrite:

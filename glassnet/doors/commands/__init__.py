@@ -7,10 +7,30 @@ import shlex
 import sys
 from pathlib import Path
 
+from glassnet.errors import GlassnetError
+
 
 def print_json(value: object) -> None:
     """One JSON object on a line of standard output."""
     print(jsons.dumps(value, ensure_ascii=False), flush=True)
+
+
+def output_file(out: Path | None, usual: str, *suffixes: str) -> Path:
+    """Where a page or a picture goes; refused before the work is done. Raises GlassnetError."""
+    path = out or Path(usual)
+    if path.suffix.lower() not in suffixes:
+        raise GlassnetError("--out", expected=f"a file that ends in {suffixes[0]}", found=str(path), fix="Name one")
+    if path.is_dir():
+        raise GlassnetError(str(path), expected="a file to write", found="a folder", fix="Choose another --out")
+    if not path.parent.is_dir():
+        raise GlassnetError(str(path), found=f"the folder {path.parent} is missing", fix="Make it, or choose another")
+    return path
+
+
+def title(data: str) -> str:
+    """What data is called when something is named after it: a folder's name, a file's without its suffix."""
+    path = Path(data).resolve()
+    return path.name if path.is_dir() else path.stem
 
 
 def say(label: str, words: str) -> None:

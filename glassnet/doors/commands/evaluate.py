@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glassnet import files
 from glassnet.config import Reading
 from glassnet.data.dataset import TEST, Dataset
-from glassnet.doors.commands import print_json, typed
+from glassnet.doors.commands import output_file, print_json, title, typed
 from glassnet.doors.folder import Card, find_data, read_card
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted, listed, percent
@@ -25,6 +25,7 @@ MOST_MISTAKES = 20
 def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Prints the figures and leaves a page."""
     card = read_card(folder)
+    page = output_file(out, f"evaluate-{title(data)}.html", ".html", ".htm")
     source = find_data(data, reading, given=card.preparation)
     if source.shape != card.preparation.shape:
         expected = f"examples of {by(card.preparation.shape)}, as the model learnt from"
@@ -41,7 +42,6 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: 
     rows, lead = unseen(dataset, model.seen)
     logits = np.concatenate([model.logits(dataset.samples.x[rows[i : i + 256]]) for i in range(0, len(rows), 256)])
     found = report(card.classes, logits, places[dataset.samples.y[rows]], rows)
-    page = out or Path(f"evaluate-{dataset.name}.html")
     files.write_file(page, evaluation_page(found, dataset, str(folder), data, lead))
     if json:
         print_json(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glassnet.doors.commands import print_json, say, typed
+from glassnet.doors.commands import output_file, print_json, say, typed
 from glassnet.doors.folder import read_card
 from glassnet.doors.inputs import read_one
 from glassnet.errors import GlassnetError
@@ -20,8 +20,7 @@ PRINTED = 12  # pixels a side of the largest picture whose sums are printed
 def explain(folder: Path, asked: str, out: Path | None, json: bool) -> None:
     """Leaves a page; the votes are the JSON."""
     card = read_card(folder)
-    if out is not None and out.suffix.lower() not in (".html", ".htm"):
-        raise GlassnetError("--out", expected="a file that ends in .html", found=str(out), fix="Name one")
+    page = output_file(out, f"explain-{_plain(asked)}.html", ".html", ".htm")
     if asked != "-" and not Path(asked).is_file():
         found = "a folder" if Path(asked).is_dir() else "nothing there"
         raise GlassnetError(asked, expected="one file", found=found, fix="Check the path")
@@ -30,7 +29,6 @@ def explain(folder: Path, asked: str, out: Path | None, json: bool) -> None:
     from glassnet.doors.model import Model
 
     found_out = explain_input(Model.load(folder), one)
-    page = out or Path(f"explain-{_plain(asked)}.html")
     found_out.save(page)
     if json:
         print_json({**found_out.as_json(), "page": str(page)})

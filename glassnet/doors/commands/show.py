@@ -11,7 +11,7 @@ from glassnet import files
 from glassnet.config import Reading
 from glassnet.data.contact_sheet import contact_sheet
 from glassnet.data.dataset import NOT_GIVEN, SPLITS, Dataset
-from glassnet.doors.commands import print_json, typed
+from glassnet.doors.commands import output_file, print_json, title, typed
 from glassnet.doors.folder import find_data
 from glassnet.words import by, counted, listed
 
@@ -20,8 +20,8 @@ MOST_SIZES, MOST_COPIES, MOST_DAMAGED = 8, 10, 20
 
 def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Prints what is there and leaves a picture of some of it."""
+    page = output_file(out, f"show-{title(data)}.png", ".png")
     dataset = find_data(data, reading).read()
-    page = out or Path(f"show-{dataset.name}.png")
     files.write_file(page, contact_sheet(dataset))
     facts = describe(dataset)
     if json:

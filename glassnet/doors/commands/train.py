@@ -11,7 +11,7 @@ from glassnet.config import Reading, Training, flag, no_device
 from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import Source
 from glassnet.doors import folder as layout
-from glassnet.doors.commands import print_json
+from glassnet.doors.commands import print_json, title
 from glassnet.doors.folder import choose_out, find_data, is_model, is_unfinished, read_card
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, zoo
@@ -70,8 +70,7 @@ def _folder_to_resume(data: str, out: Path | None) -> Path:
         return out
     if is_unfinished(Path(data)) or is_model(Path(data)):
         return Path(data)
-    title = Path(data).resolve().stem if Path(data).is_file() else Path(data).resolve().name
-    return layout.newest_unfinished(title)
+    return layout.newest_unfinished(title(data))
 
 
 def _refuse_device(wanted: str) -> None:
