@@ -9,7 +9,7 @@ import lzma
 import math
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache
-from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Array, Dataset, Preparation, Samples, digests
+from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Array, Dataset, Names, Preparation, Samples, digests
 from glassnet.data.decoding import take_room
 from glassnet.data.listing import sorted_classes, stamp_of
 from glassnet.data.reading import Progress
@@ -101,29 +101,13 @@ def read_steps(contents: Contents) -> Generator[Progress, None, Dataset]:
     samples = Samples(
         x,
         y,
-        Rows(path.name, len(y)),
+        Names(len(y), lambda i: f"{path.name}[{i}]"),
         split,
         digest,
         np.tile(np.array(contents.shape[1:], np.int32), (len(y), 1)),
     )
     settings = {"full_scale": 65535, "floats": int(x.dtype != np.uint8)}
     return Dataset("pictures", path.stem, classes, samples, Preparation(contents.shape, settings))
-
-
-@dataclass(frozen=True)
-class Rows(Sequence[str]):
-    """Names of the examples of an array, made when asked for: "pets.npz[3]"."""
-
-    title: str
-    total: int
-
-    def __len__(self) -> int:
-        return self.total
-
-    def __getitem__(self, i: int) -> str:  # type: ignore[override]  # names are asked for one by one
-        if not -self.total <= i < self.total:
-            raise IndexError(i)
-        return f"{self.title}[{i % self.total}]"
 
 
 @contextmanager

@@ -94,6 +94,22 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Names(Sequence[str]):
+    """Names of examples that are no files, made when asked for. name: that of the i-th."""
+
+    total: int
+    name: Callable[[int], str]
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __getitem__(self, i: int) -> str:  # type: ignore[override]  # names are asked for one by one
+        if not -self.total <= i < self.total:
+            raise IndexError(i)
+        return self.name(i % self.total)
+
+
+@dataclass(frozen=True)
 class Samples(Sequence[Sample]):
     """Examples in columns; the pixels may lie in a memory-mapped file.
 

@@ -7,7 +7,7 @@ otherwise: at 9x9 with every knob at rest the X is the slides' X, pixel for pixe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from glassnet import files
 from glassnet.data import cache
-from glassnet.data.dataset import NOT_GIVEN, Dataset, Normalisation, Preparation, Samples, digests
+from glassnet.data.dataset import NOT_GIVEN, Dataset, Names, Normalisation, Preparation, Samples, digests
 from glassnet.data.decoding import new_array
 from glassnet.data.reading import Progress
 from glassnet.errors import GlassnetError
@@ -105,7 +105,7 @@ def read_steps(knobs: Knobs | None = None, count: int = 4000, seed: int = 0) -> 
     samples = Samples(
         np.load(folder / "x.npy", mmap_mode="c"),
         np.arange(count, dtype=np.int64) % 2,
-        Numbered(count),
+        Names(count, lambda i: f"{CLASSES[i % 2]} {i}"),
         np.full(count, NOT_GIVEN, np.int8),
         np.load(folder / "digest.npy"),
         np.full((count, 2), knobs.size, np.int32),
@@ -133,21 +133,6 @@ def make_folder(out: Path, knobs: Knobs, count: int, seed: int) -> Generator[Pro
             done += len(chunk)
             yield Progress(done, count)
     return {letter: len(range(i, count, 2)) for i, letter in enumerate(CLASSES)}
-
-
-@dataclass(frozen=True)
-class Numbered(Sequence[str]):
-    """Names of generated examples, made when asked for: "X 0", "O 1", ..."""
-
-    total: int
-
-    def __len__(self) -> int:
-        return self.total
-
-    def __getitem__(self, i: int) -> str:  # type: ignore[override]  # names are asked for one by one
-        if not -self.total <= i < self.total:
-            raise IndexError(i)
-        return f"{CLASSES[i % 2]} {i % self.total}"
 
 
 def _render(
