@@ -51,4 +51,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once)"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m compileall -q glassnet
 	@touch $(READY)

@@ -79,7 +79,7 @@ def test_a_missing_file_is_named(copy, name):
 
 
 def rewrite(folder, **changes):
-    from glassnet.doors.folder import write_sums
+    from glassnet.doors.card import write_sums
 
     config = json.loads((folder / "config.json").read_text()) | changes
     (folder / "config.json").write_text(json.dumps(config))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from glassnet.config import Reading, wrong_value
 from glassnet.data import arrays, digits, pictures, tables, xo
 from glassnet.data.dataset import Dataset, Kind, Preparation
 from glassnet.data.listing import Listing, list_folder, list_named
+from glassnet.data.places import refuse_missing
 from glassnet.data.reading import Progress, Wish, guess, read_files
 from glassnet.errors import GlassnetError
-from glassnet.words import clipped, listed
+from glassnet.words import listed
 
 Steps = Generator[Progress, None, Dataset]
 
@@ -45,16 +45,9 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
     if reading.kind is not None and reading.kind not in KINDS:
         raise wrong_value("kind", " or ".join(KINDS), reading.kind)
     path = Path(data)
-    if str(data) in BUILT_IN and not os.path.exists(path):
+    refuse_missing(data)
+    if str(data) in BUILT_IN and not path.exists():
         return BUILT_IN[str(data)]
-    if not str(data) or not os.path.exists(path):  # unlike Path.exists, no error for names that can't be
-        near = f"built-in data ({', '.join(BUILT_IN)})"
-        raise GlassnetError(
-            clipped(str(data), 200) or "''",
-            expected=f"a folder, a table, an .npz file or {near}",
-            found="nothing there",
-            fix="Check the path",
-        )
     if path.is_dir():
         return _files(path, _folder(path, reading), reading, given)
     if path.suffix.lower() == ".npz":

@@ -14,6 +14,8 @@ import click
 
 from glassnet import __version__
 from glassnet.config import Reading, Training, flag, number, read_toml, record
+from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs
+from glassnet.doors.folder import refuse_no_model
 from glassnet.errors import GlassnetError, Interrupted
 from glassnet.words import clipped
 
@@ -100,6 +102,8 @@ def train(
 
     DATA is a folder, a table, an .npz file, or built-in data: xo, digits.
     """
+    if not resume:
+        refuse_missing(data)
     from glassnet.doors.commands import train as work
 
     work.train(data, out, training, reading, resume, overwrite, json)
@@ -112,6 +116,8 @@ def train(
 @as_json
 def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -> int:
     """Say what each INPUT is: files, folders, tables, .npz; - for standard input."""
+    refuse_no_model(model)
+    refuse_missing_inputs(inputs)
     from glassnet.doors.commands import predict as work
 
     return work.predict(model, inputs, top, json)
@@ -125,6 +131,8 @@ def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -
 @as_json
 def evaluate(model: Path, data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Measure a model on data it did not learn from."""
+    refuse_no_model(model)
+    refuse_missing(data)
     from glassnet.doors.commands import evaluate as work
 
     work.evaluate(model, data, out, reading, json)
@@ -137,6 +145,8 @@ def evaluate(model: Path, data: str, out: Path | None, reading: Reading, json: b
 @as_json
 def explain(model: Path, asked: str, out: Path | None, json: bool) -> None:
     """Show why: patches matched, votes cast. INPUT is a file, or - for standard input."""
+    refuse_no_model(model)
+    refuse_all_but_a_file(asked)
     from glassnet.doors.commands import explain as work
 
     work.explain(model, asked, out, json)
@@ -149,6 +159,7 @@ def explain(model: Path, asked: str, out: Path | None, json: bool) -> None:
 @as_json
 def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Show what is in a data set, with a contact sheet."""
+    refuse_missing(data)
     from glassnet.doors.commands import show as work
 
     work.show(data, out, reading, json)

@@ -1,4 +1,4 @@
-"""What a person asks a model about: files, folders, tables, arrays and standard input, one named input at a time."""
+"""What a person names: data to learn from, and what to ask a model about, one named input at a time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.config import Reading
-from glassnet.data import arrays, decoding, tables
+from glassnet.data import arrays, decoding, kinds, tables
 from glassnet.data.dataset import Array, Preparation, Unreadable
-from glassnet.data.kinds import KINDS
+from glassnet.data.kinds import KINDS, Source
 from glassnet.data.listing import files_below
+from glassnet.doors.folder import WEIGHTS, is_model
 from glassnet.errors import GlassnetError
 from glassnet.words import by
 
@@ -28,6 +29,16 @@ class Input:
     name: str
     x: Array | None
     error: str = ""
+
+
+def find_data(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Source:
+    """The data that a person names. A model folder is none; built-in data may have the same name. See kinds.find."""
+    if not (is_model(Path(data)) and (Path(data) / WEIGHTS).is_file()):
+        return kinds.find(data, reading, given)
+    if str(data) in kinds.BUILT_IN:
+        return kinds.BUILT_IN[str(data)]
+    fix = f"Name the data, or ask this model: glassnet predict {data} FILE"
+    raise GlassnetError(str(data), expected="data", found="a model", fix=fix)
 
 
 def read_inputs(asked: Sequence[str], kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:

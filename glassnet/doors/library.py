@@ -12,8 +12,8 @@ from glassnet.data import kinds
 from glassnet.data import xo as generator
 from glassnet.data.dataset import Dataset
 from glassnet.data.xo import Range
-from glassnet.doors.folder import choose_out, find_data
-from glassnet.doors.inputs import Input, from_array, read_one
+from glassnet.doors.folder import choose_out
+from glassnet.doors.inputs import Input, find_data, from_array, read_one
 from glassnet.doors.model import Model
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from glassnet import files
 from glassnet.data.loader import to_tensor
 from glassnet.doors import folder as layout
-from glassnet.doors.folder import Card
+from glassnet.doors.card import Card, card_json, read_card, write_sums
 from glassnet.doors.inputs import Input, from_array, read_inputs
 from glassnet.errors import GlassnetError
 from glassnet.nets.convnet import ConvNet
@@ -99,16 +99,16 @@ class Model:
         seen = io.BytesIO()
         np.save(seen, self.seen)
         files.write_file(folder / layout.SEEN, seen.getvalue())
-        files.write_file(folder / layout.CONFIG, layout.card_json(self.card))
+        files.write_file(folder / layout.CONFIG, card_json(self.card))
         files.write_json(folder / layout.METRICS, self.metrics)
         files.write_file(folder / layout.HISTORY, self.history)
-        layout.write_sums(folder)
+        write_sums(folder)
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Model:
         """Opens a model folder. Raises GlassnetError when it is damaged, from a newer glassnet, or not one of ours."""
         path = Path(folder)
-        card = layout.read_card(path)
+        card = read_card(path)
         net = ConvNet(parse(card.net), card.preparation.shape, len(card.classes))
         try:
             net.load_state_dict(safetensors.torch.load_file(path / layout.WEIGHTS))

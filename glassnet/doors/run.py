@@ -20,8 +20,9 @@ from glassnet.data.loader import Loader
 from glassnet.data.split import Split
 from glassnet.doors import folder as layout
 from glassnet.doors import plan as plans
+from glassnet.doors.card import Card
 from glassnet.doors.examples import write_examples
-from glassnet.doors.folder import CHECKPOINTS, Card
+from glassnet.doors.folder import CHECKPOINTS
 from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
 from glassnet.doors.readme import readme

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from glassnet import files
 from glassnet.config import Reading
 from glassnet.data.dataset import TEST, Dataset
+from glassnet.doors.card import Card, read_card
 from glassnet.doors.commands import output_file, print_json, title, typed
-from glassnet.doors.folder import Card, find_data, read_card
+from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted, listed, percent
 

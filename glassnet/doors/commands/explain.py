@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glassnet.doors.card import read_card
 from glassnet.doors.commands import output_file, print_json, say, typed
-from glassnet.doors.folder import read_card
 from glassnet.doors.inputs import read_one
-from glassnet.errors import GlassnetError
 
 if TYPE_CHECKING:
     from glassnet.explaining.explanation import Explanation
@@ -21,9 +20,6 @@ def explain(folder: Path, asked: str, out: Path | None, json: bool) -> None:
     """Leaves a page; the votes are the JSON."""
     card = read_card(folder)
     page = output_file(out, f"explain-{_plain(asked)}.html", ".html", ".htm")
-    if asked != "-" and not Path(asked).is_file():
-        found = "a folder" if Path(asked).is_dir() else "nothing there"
-        raise GlassnetError(asked, expected="one file", found=found, fix="Check the path")
     one = read_one(asked, card.kind, card.preparation, card.full_scale)
     from glassnet.doors.library import explain_input
     from glassnet.doors.model import Model

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from glassnet.doors.card import read_card
 from glassnet.doors.commands import print_json, say, typed
-from glassnet.doors.folder import read_card
 from glassnet.doors.inputs import read_inputs
-from glassnet.errors import GlassnetError
-from glassnet.words import counted, listed
+from glassnet.words import counted
 
 MOST_VOTES = 3
 
@@ -19,7 +18,6 @@ MOST_VOTES = 3
 def predict(folder: Path, asked: Sequence[str], top: int | None, json: bool) -> int:
     """Prints what each input is. Returns 2 when one could not be read, else 0."""
     card = read_card(folder)
-    _refuse_missing(asked)
     inputs, bad, good = read_inputs(asked, card.kind, card.preparation, card.full_scale), 0, ""
     for first in inputs:  # torch is loaded for the first that can be read, and not for those before it
         if first.x is not None:
@@ -53,10 +51,3 @@ def _refused(name: str, error: str, json: bool) -> int:
     else:
         print(f"{name} {error}", file=sys.stderr)
     return 1
-
-
-def _refuse_missing(asked: Sequence[str]) -> None:
-    """When nothing that was asked about is there, that is said at once, before anything is loaded."""
-    if not any(name == "-" or Path(name).exists() for name in asked):
-        found = "nothing there" if len(asked) == 1 else "none of them there"
-        raise GlassnetError(listed(list(asked)), expected="a file or a folder", found=found, fix="Check the path")

@@ -12,7 +12,7 @@ from glassnet.config import Reading
 from glassnet.data.contact_sheet import contact_sheet
 from glassnet.data.dataset import NOT_GIVEN, SPLITS, Dataset
 from glassnet.doors.commands import output_file, print_json, title, typed
-from glassnet.doors.folder import find_data
+from glassnet.doors.inputs import find_data
 from glassnet.words import by, counted, listed
 
 MOST_SIZES, MOST_COPIES, MOST_DAMAGED = 8, 10, 20

@@ -11,8 +11,10 @@ from glassnet.config import Reading, Training, flag, no_device
 from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import Source
 from glassnet.doors import folder as layout
+from glassnet.doors.card import read_card
 from glassnet.doors.commands import print_json, title
-from glassnet.doors.folder import choose_out, find_data, is_model, is_unfinished, read_card
+from glassnet.doors.folder import choose_out, is_model, is_unfinished
+from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, zoo
 

@@ -1,0 +1,39 @@
+"""Where data and inputs can be. Asked before anything is loaded, so that a wrong path is said at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from glassnet.errors import GlassnetError
+from glassnet.words import clipped, listed
+
+BUILT_IN = ("xo", "digits")
+
+
+def refuse_missing(data: str | Path) -> None:
+    """Raises GlassnetError when no data goes by this name: a path, or the name of built-in data."""
+    if str(data) in BUILT_IN or (str(data) and os.path.exists(data)):  # unlike Path.exists, for any name
+        return
+    raise GlassnetError(
+        clipped(str(data), 200) or "''",
+        expected=f"a folder, a table, an .npz file or built-in data ({', '.join(BUILT_IN)})",
+        found="nothing there",
+        fix="Check the path",
+    )
+
+
+def refuse_missing_inputs(asked: Sequence[str]) -> None:
+    """Raises GlassnetError when none of these paths is there; "-" is standard input."""
+    if not any(name == "-" or os.path.exists(name) for name in asked):
+        found = "nothing there" if len(asked) == 1 else "none of them there"
+        names = listed([clipped(name, 200) for name in asked])
+        raise GlassnetError(names, expected="a file or a folder", found=found, fix="Check the path")
+
+
+def refuse_all_but_a_file(asked: str) -> None:
+    """Raises GlassnetError unless this is a file, or "-" for standard input."""
+    if asked != "-" and not os.path.isfile(asked):
+        found = "a folder" if os.path.isdir(asked) else "nothing there"
+        raise GlassnetError(clipped(asked, 200), expected="one file", found=found, fix="Check the path")

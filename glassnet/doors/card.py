@@ -1,0 +1,106 @@
+"""Card: config.json of a model, all that is needed beside the weights; checked against its sums. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from glassnet import __version__, files
+from glassnet.data.dataset import Normalisation, Preparation
+from glassnet.doors.folder import CONFIG, SEEN, SUMS, WEIGHTS, refuse_no_model
+from glassnet.errors import GlassnetError
+
+FORMAT = 1
+CHECKED = (CONFIG, WEIGHTS, SEEN)  # the files that opening relies on
+
+
+@dataclass(frozen=True)
+class Card:
+    """config.json: all that is needed, beside the weights, to use a model and to train it again.
+
+    full_scale: 255 where raw examples are bytes, 1 where they are floats. training, data: how it was made, from what.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    net: str
+    preparation: Preparation
+    normalisation: Normalisation
+    full_scale: float
+    seed: int
+    training: Mapping[str, object]
+    data: Mapping[str, object]
+    glassnet: str = __version__
+    format: int = FORMAT
+
+
+def read_card(folder: Path) -> Card:
+    """Opens a model's card after checking that its files are whole. Raises GlassnetError when it is no whole model."""
+    refuse_no_model(folder)
+    facts = _facts(folder)
+    _check_sums(folder)
+    try:
+        return Card(
+            kind=facts["kind"],
+            classes=tuple(facts["classes"]),
+            net=facts["net"],
+            preparation=Preparation(tuple(facts["preparation"]["shape"]), facts["preparation"]["settings"]),
+            normalisation=Normalisation(tuple(facts["normalisation"]["mean"]), tuple(facts["normalisation"]["std"])),
+            full_scale=float(facts["full_scale"]),
+            seed=facts["seed"],
+            training=facts["training"],
+            data=facts["data"],
+            glassnet=facts["glassnet"],
+            format=facts["format"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder, f"{CONFIG} lacks {error}") from error
+
+
+def card_json(card: Card) -> str:
+    """config.json's text."""
+    return json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n"
+
+
+def write_sums(folder: Path) -> None:
+    """SHA256SUMS of the files that opening relies on, as `sha256sum -c` reads it."""
+    lines = [f"{files.sha256(folder / name)}  {name}\n" for name in CHECKED]
+    files.write_file(folder / SUMS, "".join(lines))
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads((folder / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, f"{CONFIG} can't be read") from error
+    if not isinstance(facts, dict) or "glassnet" not in facts:
+        fix = "Name a folder that glassnet train made"
+        raise GlassnetError(str(folder), found=f"its {CONFIG} was not written by glassnet", fix=fix)
+    if not isinstance(facts.get("format"), int) or facts["format"] > FORMAT:
+        raise GlassnetError(
+            str(folder),
+            expected=f"a model of format {FORMAT} (glassnet {__version__})",
+            found=f"format {facts.get('format')} (glassnet {facts['glassnet']})",
+            fix="Install a newer glassnet",
+        )
+    return facts
+
+
+def _check_sums(folder: Path) -> None:
+    try:
+        lines = (folder / SUMS).read_text("utf-8").splitlines()
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, f"{SUMS} is missing or can't be read") from error
+    for name in CHECKED:
+        if not (folder / name).is_file():
+            raise _damaged(folder, f"{name} is missing")
+        if files.sha256(folder / name) != sums.get(name):
+            raise _damaged(folder, f"{name} is not as it was written: its checksum differs")
+
+
+def _damaged(folder: Path, why: str) -> GlassnetError:
+    return GlassnetError(str(folder), found=f"the model is damaged, {why}", fix="Take a copy of it, or train it again")
