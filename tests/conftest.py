@@ -90,4 +90,5 @@ def data_set(name):
 
 @pytest.fixture
 def real_data():
+    """Where a data set lies, by name."""
     return data_set

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from rich.text import Text
 from torch import nn
 
+from glassnet.doors.lines import ACCENT
 from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic
 from glassnet.explaining.explanation import Explanation
 
-ACCENT = "#f58ab6"
 WARM, COOL = "#f59a45", "#5a9ee0"
 CELL = 7  # columns of one figure
 Grid = NDArray[np.float64]

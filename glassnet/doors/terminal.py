@@ -1,6 +1,6 @@
 """How a training looks in a terminal: one live block, epochs as a table, the answer first. Plain lines elsewhere.
 
-Bold, dim and one colour. When the result is wanted as JSON, all of this goes to standard error.
+When the result is wanted as JSON, all of this goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,37 +15,19 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from glassnet.data.dataset import SPLITS, Dataset
+from glassnet.data.dataset import SPLITS
 from glassnet.data.reading import Progress as ReadingProgress
+from glassnet.doors.lines import ACCENT, MOST_CLASSES, WIDTH, answer, fact, mistakes, skipped
 from glassnet.doors.run import Finished, Judging, Prepared
-from glassnet.explaining.explanation import Explanation
 from glassnet.nets.text import total
-from glassnet.training.evaluate import Report
 from glassnet.training.trainer import Epoch, Progress
-from glassnet.words import counted, duration, interval, large, listed, percent
+from glassnet.words import counted, duration, large, percent
 
-ACCENT = "#f58ab6"
 BARS = "▁▂▃▄▅▆▇█"
-WIDTH = 80
 BAR = 38
 REFRESH_S = 0.1
 MOST_ROWS = 20  # epochs that are printed; history.csv has all
-MOST_CLASSES = 12
-MOST_VOTES = 5
 HEAD = "epoch    loss  held out    right  {what:>9}   GF/s  of peak    took"
-
-
-def console(json: bool = False) -> Console:
-    """Where a person reads: standard output, or standard error when that is kept for JSON."""
-    made = Console(stderr=json, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    if made.is_terminal:
-        made.width = min(made.width, WIDTH)
-    return made
-
-
-def fact(label: str, words: str, style: str = "") -> Text:
-    """A line that begins with what it is about: "data    60,000 pictures in 10 classes"."""
-    return Text.assemble((f"{label:<8}", "dim"), (words, style))
 
 
 class TrainingView:
@@ -216,61 +198,6 @@ class _Reading:
     def close(self) -> None:
         if self._live is not None:
             self._live.stop()
-
-
-def answer(report: Report, kind: str) -> Iterator[Text]:
-    """The tested figure with its interval, in words."""
-    asked = counted(report.examples, f"test {kind.removesuffix('s')}")
-    rest = f" on {asked} ({interval(*report.interval)}), loss {report.loss:.3f}."
-    yield Text.assemble((f"{percent(report.accuracy)} right", "bold"), rest)
-
-
-def mistakes(report: Report) -> Iterator[Text]:
-    """Which classes are taken for which, and how many of each are found, side by side."""
-    confused = [
-        (f"{report.classes[i]} said {report.classes[j]}", count)
-        for i, j, count in report.confused()[: MOST_CLASSES // 4]
-    ]
-    if not confused:
-        return
-    order = sorted(report.by_class, key=lambda one: -one.found)[:MOST_CLASSES]
-    worst = min(report.by_class, key=lambda one: one.found)
-    width = max(len(words) for words, _ in confused)
-    yield Text(f"{'most mistaken':<{width + 8}}   right, by class", "dim")
-    cells = [Text(f"{one.name} {one.found * 100:.0f}", ACCENT if one is worst else "") for one in order]
-    rows = [cells[i :: len(confused)] for i in range(len(confused))]
-    for (words, count), row in zip(confused, rows, strict=True):
-        yield Text.assemble(f"{words:<{width}}  {count:5,}    ", Text("   ").join(row))
-    yield Text()
-
-
-def vote_lines(one: Explanation) -> Iterator[Text]:
-    """The answer and its runner-up, each with its strongest votes, adding up to its logit."""
-    first, second = one.answer, one.runner_up
-    yield Text.assemble(
-        (f"{one.classes[first]}, {one.probability[first]:.2f}", "bold"),
-        f"; {one.classes[second]} {one.probability[second]:.2f}",
-    )
-    maker = one.steps[one.votes.made_by].name if one.votes.made_by >= 0 else "the input"
-    for k in (first, second):
-        cast, order = one.votes.contribution[k], one.votes.strongest(k)
-        yield Text()
-        yield Text(f"votes for {one.classes[k]}, by the values of {maker}", "dim")
-        for f in order[:MOST_VOTES]:
-            channel, *place = one.votes.place(int(f))
-            where = f"feature {channel + 1}" + (f" at {', '.join(str(i + 1) for i in place)}" if place else "")
-            yield Text(f"{where:<24}{one.votes.values[f]:7.2f} x {one.votes.weights[k, f]:6.2f} {cast[f]:+8.2f}")
-        rest = float(cast[order[MOST_VOTES:]].sum() + one.votes.bias[k])
-        yield Text(f"{f'{max(0, len(order) - MOST_VOTES):,} weaker votes and the bias':<40} {rest:+8.2f}")
-        yield Text(f"{one.classes[k]:<40} {one.votes.logit[k]:+8.2f}", "bold")
-    yield Text()
-
-
-def skipped(dataset: Dataset) -> Iterator[str]:
-    """Every file that could not be read, named and counted; the rest of a long list by number."""
-    if dataset.skipped:
-        files = [f"{one.name} {one.reason}" for one in dataset.skipped]
-        yield f"Skipped {counted(len(files), 'damaged file')}: {listed(files, 5)}"
 
 
 def _class_counts(event: Prepared) -> Iterator[str]:

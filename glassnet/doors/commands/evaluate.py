@@ -34,8 +34,8 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: 
     _class_places(card, source.classes)
     dataset = source.read()
     places = _class_places(card, dataset.classes)
+    from glassnet.doors.lines import answer, console, fact, mistakes, skipped
     from glassnet.doors.model import Model
-    from glassnet.doors.terminal import answer, console, fact, mistakes, skipped
     from glassnet.explaining.report import evaluation_page
     from glassnet.training.evaluate import figures, report
 

@@ -39,8 +39,8 @@ def _plain(asked: str) -> str:
 
 
 def _print(one: Explanation, page: Path) -> None:
+    from glassnet.doors.lines import console, fact, vote_lines
     from glassnet.doors.sums import sum_lines
-    from glassnet.doors.terminal import console, fact, vote_lines
 
     screen = console()
     for line in vote_lines(one):

@@ -27,7 +27,7 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     if json:
         print_json({"data": data, **facts, "sheet": str(page)})
         return
-    from glassnet.doors.terminal import console, fact
+    from glassnet.doors.lines import console, fact
 
     screen = console()
     screen.print(fact("data", dataset.describe()))

@@ -101,9 +101,10 @@ def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> N
 def _train(
     source: Source, settings: Training, out: Path, data: str, reading: Reading, stored: Plan | None, json: bool
 ) -> None:
+    from glassnet.doors.lines import console
     from glassnet.doors.run import Finished, Judging, Prepared, Stop, run
     from glassnet.doors.signals import patient_signals
-    from glassnet.doors.terminal import TrainingView, console
+    from glassnet.doors.terminal import TrainingView
     from glassnet.training.trainer import Progress
 
     view = TrainingView(console(json))
