@@ -95,7 +95,8 @@ def test_the_optimizer_moves_weights_as_adamw_does():
     assert parameter.is_contiguous(memory_format=torch.channels_last)
     value, first, second = parameter.detach().double().clone(), 0.0, 0.0
     for step, _progress in enumerate(trainer.run(), 1):
-        group = next(g for g in trainer.optimizer.param_groups if any(p is parameter for p in g["params"]))
+        (optimizer,) = trainer.optimizers
+        group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
         rate, gradient = group["lr"], parameter.grad.double()
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         value = value * (1 - rate * group["weight_decay"])
@@ -150,12 +151,17 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step():
 
 
 def test_the_learning_rate_warms_up_in_a_line_and_ends_at_nothing():
-    recipe = trainer_of(learning_rate=0.02)[0].recipe
-    assert recipe.rate(0) == pytest.approx(0.02 * 0.04)
-    assert recipe.rate(recipe.warm / 2) == pytest.approx(0.02 * 0.52)
-    assert recipe.rate(recipe.warm) == pytest.approx(0.02)
-    assert recipe.rate((1 + recipe.warm) / 2) == pytest.approx(0.01)
-    assert recipe.rate(1) == pytest.approx(0)
+    trainer, _ = trainer_of(learning_rate=0.02)
+    recipe = trainer.recipe
+    assert recipe.share(0) == pytest.approx(0.04)
+    assert recipe.share(recipe.warm / 2) == pytest.approx(0.52)
+    assert recipe.share(recipe.warm) == pytest.approx(1)
+    assert recipe.share((1 + recipe.warm) / 2) == pytest.approx(0.5)
+    assert recipe.share(1) == pytest.approx(0)
+    next(trainer.run())
+    adamw, muon = trainer.optimizers
+    assert adamw.param_groups[0]["lr"] == pytest.approx(0.02 * 0.04)
+    assert muon.param_groups[0]["lr"] == pytest.approx(0.24 * 0.04)
 
 
 def uneven(counts):

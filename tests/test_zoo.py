@@ -30,6 +30,33 @@ def test_every_named_net_is_found_is_built_and_answers(name):
     assert all(p.grad is not None for p in net.parameters()), "every weight learns"
 
 
+@pytest.mark.parametrize(("name", "parameters"), [("resnet18", 11_689_512), ("resnet34", 21_797_672)])
+def test_residual_nets_have_the_weights_that_torchvision_lists_for_them(name, parameters):
+    assert total(measure(find(name), (3, 224, 224), 1000)).parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("resnet20", 0.27), ("resnet32", 0.46), ("resnet44", 0.66), ("resnet56", 0.85), ("resnet110", 1.7)],
+)
+def test_small_residual_nets_have_the_weights_of_the_papers_table(name, millions):
+    """He et al. 2015, table 6; its shortcuts have no weights, ours 2,752 in all."""
+    assert total(measure(find(name), (3, 32, 32), 10)).parameters / 1e6 == pytest.approx(millions, abs=0.035)
+
+
+def test_a_residual_nets_stages_halve_and_double():
+    rows = measure(find("resnet18"), (3, 224, 224), 1000)
+    shapes = list(dict.fromkeys(row.flow.shape for row in rows))
+    assert shapes == [
+        (3, 224, 224), (64, 112, 112), (64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7), (512,), (1000,),
+    ]  # fmt: skip
+
+
+def test_a_name_nearly_right_is_asked_back():
+    with pytest.raises(gn.GlassnetError, match="no net is called resnet19"):
+        find("resnet19")
+
+
 def zoo_criterion():
     from glassnet.nets.network import Criterion
 

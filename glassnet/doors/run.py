@@ -35,6 +35,7 @@ from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.checkpoints import Checkpoints
 from glassnet.training.evaluate import Report, figures, report
 from glassnet.training.machine import Machine
+from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome
 from glassnet.training.trainer import Epoch, Progress, Trainer, answers, answers_by_batch
 
@@ -95,6 +96,7 @@ def run(
     source, reading: how the data was named, if it was, and read. stored: the plan of a training that is taken up
     again. Throw Stop into it to make it save and end with Interrupted. Raises GlassnetError.
     """
+    keep_memory()
     with ExitStack() as held:
         if out is not None:
             _enter(out, held)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 
+from glassnet.errors import GlassnetError
 from glassnet.nets.text import Spec, parse
 
 DECK = "conv 8 3 valid, relu, pool 2, fc"
@@ -33,7 +35,31 @@ def choose(shape: tuple[int, ...], classes: tuple[str, ...], examples: int) -> S
 
 def find(text: str) -> Spec:
     """The net of a name or of a text. Raises GlassnetError."""
-    return parse(NETWORKS.get(text.strip().lower(), text))
+    name = text.strip().lower()
+    near = difflib.get_close_matches(name, NETWORKS, 1, 0.8)
+    if near and name not in NETWORKS:
+        raise GlassnetError("--net", found=f"no net is called {name}", fix=f"Did you mean {near[0]}")
+    return parse(NETWORKS.get(name, text))
 
 
-NETWORKS = {"deck": DECK}
+def _resnet(*blocks: int) -> str:
+    """A residual net for large pictures: four stages of so many blocks. He et al. 2015, table 1."""
+    stages = [f"residual 64 x{blocks[0]}"]
+    for stage, count in enumerate(blocks[1:], 1):
+        stages.append(f"residual {64 << stage}/2, residual {64 << stage} x{count - 1}")
+    return ", ".join(["conv 64 7/2, batchnorm, relu, pool 3/2", *stages, "mean, fc"])
+
+
+def _small_resnet(layers: int) -> str:
+    """A residual net for pictures of 32x32, of 6n + 2 layers. He et al. 2015, section 4.2."""
+    n = (layers - 2) // 6
+    stages = f"residual 16 x{n}, residual 32/2, residual 32 x{n - 1}, residual 64/2, residual 64 x{n - 1}"
+    return f"conv 16 3, batchnorm, relu, {stages}, mean, fc"
+
+
+NETWORKS = {
+    "deck": DECK,
+    "resnet18": _resnet(2, 2, 2, 2),
+    "resnet34": _resnet(3, 4, 6, 3),
+    **{f"resnet{layers}": _small_resnet(layers) for layers in (20, 32, 44, 56, 110)},
+}

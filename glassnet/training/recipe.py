@@ -36,14 +36,14 @@ class Recipe:
     class_weight: tuple[float, ...] | None = None
     examples: int = 0
 
-    def rate(self, done: float) -> float:
-        """The learning rate when a share `done` of all steps is done: up in a line, down in a cosine to nothing.
+    def share(self, done: float) -> float:
+        """The learning rate when a share `done` of all steps is done, of its highest: up in a line, down in a cosine.
 
         Smith and Topin 2017, "Super-convergence".
         """
         if done < self.warm:
-            return self.learning_rate * (0.04 + 0.96 * done / self.warm)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - self.warm) / (1 - self.warm)))
+            return 0.04 + 0.96 * done / self.warm
+        return 0.5 * (1 + math.cos(math.pi * (done - self.warm) / (1 - self.warm)))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
         learning_rate=settings.learning_rate or 0.01,
         weight_decay=0.02,
         smoothing=0.1,
-        warm=0.25,
+        warm=0.2,
         precision=precision,
         seed=settings.seed,
         augmentation=augmentation,

@@ -5,21 +5,26 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from glassnet.data.loader import Batch, Loader, memory_format, step_seed
 from glassnet.errors import GlassnetError
 from glassnet.nets.network import Criterion, Network
 from glassnet.training.calibration import calibrated_loss
 from glassnet.training.checkpoints import Snapshot
+from glassnet.training.muon import Muon
 from glassnet.training.recipe import Recipe
 
 AVERAGED = 2  # epochs
+TURNING = 12.0  # Muon's learning rate, as a multiple of AdamW's
+MATRICES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Trainer:
         for parameter in net.to(self.device).parameters():
             lay_out = memory_format(parameter.dim())
             parameter.data = parameter.data.contiguous(memory_format=lay_out)
-        self.optimizer = torch.optim.AdamW(_groups(net, recipe), lr=recipe.learning_rate, fused=True)
+        self.optimizers = _optimizers(net, recipe)
         weight = torch.tensor(recipe.class_weight, device=self.device) if recipe.class_weight else None
         self.criterion = Criterion(recipe.smoothing, weight)
         self.history: list[Epoch] = []
@@ -90,7 +95,6 @@ class Trainer:
         self.average = copy.deepcopy(net).eval()
         self._averaged = _floats(self.average)
         self._current = _floats(net)
-        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._drops = any(isinstance(module, nn.Dropout) for module in net.modules())
 
     @property
@@ -126,8 +130,9 @@ class Trainer:
         tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
+        for k, optimizer in enumerate(self.optimizers):
+            for i, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer{k}.{i}.{name}": tensor for name, tensor in state.items()}
         facts: dict[str, object] = {
             "at": asdict(self.at),
             "history": [asdict(epoch) for epoch in self.history],
@@ -140,23 +145,15 @@ class Trainer:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Takes up the state of a snapshot of the same net and recipe."""
-        parts: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}, "best": {}, "optimizer": {}}
+        parts: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, tensor in snapshot.tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = tensor
         self.net.load_state_dict(parts["net"])
         self.average.load_state_dict(parts["average"])
         self.best = {name: tensor.to(self.device) for name, tensor in parts["best"].items()}
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in parts["optimizer"].items():
-            i, _, rest = name.partition(".")
-            like = self._parameters[
-                int(i)
-            ]  # the fused optimizer needs its state laid out in memory as the parameter is
-            same = torch.empty_like(like, dtype=tensor.dtype) if tensor.shape == like.shape else tensor
-            state.setdefault(int(i), {})[rest] = same.copy_(tensor)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        for k, optimizer in enumerate(self.optimizers):
+            _restore(optimizer, parts[f"optimizer{k}"])
         facts = snapshot.facts
         assert isinstance(facts["at"], dict) and isinstance(facts["history"], list), "written by snapshot"
         self.at = _Position(**facts["at"])
@@ -170,11 +167,13 @@ class Trainer:
         at, recipe = self.at, self.recipe
         if self._drops:
             torch.manual_seed(step_seed(recipe.seed, at.epoch, at.step))
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.rate((at.epoch + at.step / self.train.steps) / recipe.epochs)
+        share = recipe.share((at.epoch + at.step / self.train.steps) / recipe.epochs)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * share
         with autocast(self.device, recipe.precision):
             loss, logits = objective(batch.x, batch.y, self.criterion)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         plain = functional.cross_entropy(logits.detach().float(), batch.y)
         value = float(plain)
@@ -184,7 +183,8 @@ class Trainer:
                 found="the loss is not a number any more",
                 fix=f"Lower the learning rate: --learning-rate {recipe.learning_rate / 3:.2g}",
             )
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self._take_average()
         return value, int((logits.argmax(1) == batch.y).sum())
 
@@ -207,7 +207,7 @@ class Trainer:
             at.right / at.seen,
             held_loss,
             float((logits.argmax(1) == y).float().mean()),
-            self.recipe.rate((at.epoch + 1) / self.recipe.epochs),
+            self.recipe.learning_rate * self.recipe.share((at.epoch + 1) / self.recipe.epochs),
             at.epoch_seconds,
             at.seen / at.epoch_seconds,
         )
@@ -264,8 +264,33 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def _groups(net: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
-    """Weights of sums shrink a little at each step; biases and batch norms, which have one axis, don't."""
-    decayed = [p for p in net.parameters() if p.dim() > 1]
-    plain = [p for p in net.parameters() if p.dim() <= 1]
-    return [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def _optimizers(net: nn.Module, recipe: Recipe) -> list[Optimizer]:
+    """Muon for kernels whose size doesn't matter, since a batch norm follows them; AdamW for everything else.
+
+    Of the latter the weights of sums shrink a little at each step; biases and batch norms, which have one axis, don't.
+    """
+    turned = [layer.weight for layer in net.modules() if isinstance(layer, MATRICES) and layer.bias is None]
+    others = [p for p in net.parameters() if all(p is not weight for weight in turned)]
+    rate = recipe.learning_rate
+    groups = [
+        {"params": [p for p in others if p.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    optimizers: list[Optimizer] = [torch.optim.AdamW(groups, lr=rate, fused=True)]
+    if turned:
+        optimizers.append(Muon(turned, rate * TURNING))
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["initial_lr"] = group["lr"]
+    return optimizers
+
+
+def _restore(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Gives an optimizer the state of a snapshot."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        i, _, rest = name.partition(".")
+        like = parameters[int(i)]  # fused steps need the state laid out in memory as the parameter is
+        same = torch.empty_like(like, dtype=tensor.dtype) if tensor.shape == like.shape else tensor
+        state.setdefault(int(i), {})[rest] = same.copy_(tensor)
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
