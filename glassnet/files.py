@@ -94,11 +94,12 @@ def recover_folder(target: Path) -> None:
 def sweep(folder: Path) -> None:
     """Removes the unfinished parts that killed processes left in `folder`; those of living ones stay.
 
-    On a shared disk, parts of other machines stay for a day.
+    Where that can't be known, of another machine on a shared disk, or on Windows, where asking would stop the process,
+    they stay for a day.
     """
     for part in folder.glob(".*.part-*"):
         number, _, host = part.name.rpartition(".part-")[2].partition("@")
-        if host not in ("", socket.gethostname()):
+        if host not in ("", socket.gethostname()) or os.name != "posix":
             with suppress(OSError):
                 if time.time() - part.stat().st_mtime < FOREIGN_S:
                     continue
