@@ -38,6 +38,9 @@ class Training:
     """How a net is trained on a data set."""
 
     net: str | None = field(default=None, metadata={"help": 'The net as text: "conv 32 3, relu, pool 2, fc".'})
+    weights: str | None = field(
+        default=None, metadata={"help": "Weights to begin with: a file, a model folder, or a model of the hub."}
+    )
     epochs: int | None = field(default=None, metadata={"help": "Times each example is seen."})
     minutes: float | None = field(default=None, metadata={"help": "Time that the training may take."})
     batch: int | None = field(default=None, metadata={"help": "Examples in a step."})
@@ -45,6 +48,7 @@ class Training:
     augment: bool = field(default=True, metadata={"help": "Vary the training pictures: shifts, turns, mirrors."})
     seed: int = field(default=0, metadata={"help": "The same seed gives the same net."})
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps."})
+    threads: int | None = field(default=None, metadata={"help": "Cores to use."})
     precision: str = field(
         default="auto",
         metadata={"help": "auto, float32 or bfloat16.", "choices": ("auto", "float32", "bfloat16")},
@@ -59,6 +63,8 @@ class Training:
             raise wrong_value("batch", "a whole number from 1 to 65,536", self.batch)
         if self.learning_rate is not None and not 0 < self.learning_rate <= 100:
             raise wrong_value("learning_rate", "a number over 0 and up to 100", self.learning_rate)
+        if self.threads is not None and not 1 <= self.threads <= 1024:
+            raise wrong_value("threads", "a whole number from 1 to 1,024", self.threads)
         if not 0 <= self.seed < 2**32:
             raise wrong_value("seed", "a whole number from 0 to 4,294,967,295", self.seed)
         if self.precision not in ("auto", "float32", "bfloat16"):

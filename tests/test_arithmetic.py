@@ -18,6 +18,7 @@ from glassnet.nets.text import parse
 TEXTS = [
     "conv 4 3, batchnorm, relu, pool 2, conv 5 4/3 valid, pool 3/2, dropout 0.4, fc 6, batchnorm, relu, fc",
     "conv 3 5/2, pool 2/3, residual 3, residual 4/2, mean, relu, fc",
+    "conv 3 3, pool 3/2 same, bottleneck 4, bottleneck 8/2, fc",
     "pool 3/1, conv 2 3/2, fc",
 ]
 SHAPES = [(2, 26), (2, 23, 18), (1, 14, 16, 17)]

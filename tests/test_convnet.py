@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from glassnet.nets import spec
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Add, Mean, Residual
 from glassnet.nets.network import Criterion
@@ -66,6 +67,28 @@ def by_hand(net, x):
 def test_a_net_computes_what_torch_computes_from_its_weights_in_float64(axes):
     net, x = settled(TEXT, SHAPES[axes])
     expected = by_hand(net, x.double())
+    with torch.no_grad():
+        assert torch.allclose(net(x).double(), expected, rtol=1e-4, atol=1e-4)
+        assert torch.allclose(copy.deepcopy(net).double()(x.double()), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("axes", SHAPES)
+def test_a_bottleneck_computes_what_torch_computes_from_its_weights_in_float64(axes):
+    net, x = settled("bottleneck 8/2, bottleneck 8, mean, fc", SHAPES[axes])
+    w = {key: tensor.double() for key, tensor in net.state_dict().items()}
+    conv = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
+
+    def run(y, block, i, stride=1, padding=0):
+        y = conv(y, w[f"{block}.conv{i}.weight"], None, stride, padding)
+        stats = [w[f"{block}.batchnorm{i}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        return functional.batch_norm(y, *stats)
+
+    y = x.double()
+    for block, stride in (("bottleneck1", 2), ("bottleneck2", 1)):
+        z = run(run(y, block, 1).relu(), block, 2, stride, 1).relu()
+        around = run(y, block, "_around", stride) if stride == 2 else y
+        y = (run(z, block, 3) + around).relu()
+    expected = y.flatten(2).mean(2) @ w["fc1.weight"].T + w["fc1.bias"]
     with torch.no_grad():
         assert torch.allclose(net(x).double(), expected, rtol=1e-4, atol=1e-4)
         assert torch.allclose(copy.deepcopy(net).double()(x.double()), expected, rtol=1e-12, atol=1e-12)
@@ -153,8 +176,10 @@ def test_the_layers_that_torch_lacks_do_what_they_say(axes):
     x, y = torch.randn(2, 5, 3, *SHAPES[axes][2:]), torch.randn(2, 5, 3, *SHAPES[axes][2:])
     assert np.array_equal(Add()(x, y).numpy(), x.numpy() + y.numpy())
     assert np.allclose(Mean()(x).numpy(), x.numpy().reshape(2, 5, -1).mean(2), atol=1e-6)
-    assert Residual(axes, 3, 3, 1).projects is False
-    assert Residual(axes, 3, 4, 1).projects and Residual(axes, 3, 3, 2).projects
+    ways = {block: block.around(3) is not None for block in (spec.Residual(3), spec.Residual(4), spec.Residual(3, 2))}
+    assert list(ways.values()) == [False, True, True]
+    for block, projects in ways.items():
+        assert Residual(axes, 3, block.convs, block.around(3)).projects is projects
     assert CONVS.keys() == POOLS.keys() == NORMS.keys() - {0}
 
 

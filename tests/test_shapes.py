@@ -109,6 +109,9 @@ NETS = [
     ("conv 2 5/2, pool 3/2, fc", 14),
     ("conv 2 4, relu, pool 2, conv 2 2 valid, fc", 11),
     ("residual 2/2, residual 2, fc", 9),
+    ("bottleneck 4/2, bottleneck 2, fc", 9),
+    ("conv 2 3, pool 3/2 same, conv 2 3, fc", 11),
+    ("conv 2 3, pool 3/2 same, fc", 12),
 ]
 
 
@@ -128,9 +131,10 @@ def test_receptive_fields_are_the_inputs_with_a_gradient(text, size, axes):
         if name in ("flatten", "fc1"):
             break
         if name.startswith("pool"):
-            kernel = torch.ones(2, 1, *[layer.kernel_size] * axes, dtype=torch.float64)
-            reach = [max(0, (n - 1) * layer.stride + layer.kernel_size) for n in layer(y).shape[2:]]
-            pads = [amount for n, size_ in zip(reach, y.shape[2:], strict=True) for amount in (max(0, n - size_), 0)]
+            kernel, before = torch.ones(2, 1, *[layer.kernel_size] * axes, dtype=torch.float64), layer.padding
+            reach = [(n - 1) * layer.stride + layer.kernel_size - before for n in layer(y).shape[2:]]
+            behind = [max(0, n - size_) for n, size_ in zip(reach, y.shape[2:], strict=True)]
+            pads = [amount for after in behind for amount in (after, before)]
             y = CONVS[axes](functional.pad(y, pads[::-1]), kernel, None, layer.stride, groups=2)
         else:
             y = layer(y)

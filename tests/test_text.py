@@ -8,17 +8,18 @@ from hypothesis import strategies as st
 import glassnet as gn
 from glassnet.nets import convnet
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.spec import LAYERS, BatchNorm, Conv, Dropout, Fc, Mean, Pool, Relu, Residual
+from glassnet.nets.spec import LAYERS, BatchNorm, Bottleneck, Conv, Dropout, Fc, Mean, Pool, Relu, Residual
 from glassnet.nets.text import Spec, activations, measure, names, parse, total
 
 whole = st.integers(1, 1_000_000)
 layers = st.one_of(
     st.builds(Conv, whole, whole, whole, st.booleans()),
-    st.builds(Pool, whole, whole),
+    st.builds(Pool, whole, whole, st.booleans()),
     st.just(Relu()),
     st.just(BatchNorm()),
     st.builds(Dropout, st.floats(0, 1, exclude_min=True, exclude_max=True)),
     st.builds(Residual, whole, whole),
+    st.builds(Bottleneck, whole, whole),
     st.just(Mean()),
     st.builds(Fc, whole),
 )
@@ -96,7 +97,7 @@ def test_the_deck_net_costs_what_is_counted_by_hand():
 
 EVERY = (
     "conv 4 3, batchnorm, relu, conv 5 3/2 valid, pool 3/2, dropout 0.2, residual 5, residual 6/2, "
-    "conv 3 2, batchnorm, fc 7, batchnorm, relu, dropout 0.5, fc"
+    "pool 3/2 same, bottleneck 8, bottleneck 9, conv 3 2, batchnorm, fc 7, batchnorm, relu, dropout 0.5, fc"
 )
 SHAPES = [(3, 33), (3, 33, 34), (1, 33, 34, 35)]
 
@@ -120,7 +121,7 @@ def test_one_text_builds_in_every_dimension_as_it_was_measured(text, shape):
 @pytest.mark.parametrize("shape", SHAPES, ids=["1-D", "2-D", "3-D"])
 def test_multiply_adds_are_the_products_a_layer_forms(shape):
     """Counted a second way: every output value of a sum forms as many products as it has weights."""
-    spec = parse("conv 4 3/2, residual 5/2, conv 6 3 valid, fc 7, fc")
+    spec = parse("conv 4 3/2, residual 5/2, bottleneck 8/2, conv 6 3 valid, fc 7, fc")
     net, products = ConvNet(spec, shape, 10).eval(), []
 
     def count(layer, _, output):
@@ -209,7 +210,7 @@ def test_what_a_refusal_proposes_works():
         (
             "linear 10, fc",
             "layer 1 `linear 10`: glassnet knows no layer `linear`. A layer is one of conv, pool, relu, batchnorm, "
-            "dropout, residual, mean, fc.",
+            "dropout, residual, bottleneck, mean, fc.",
         ),
         ("conv 32 5x5, fc", "layer 1 `conv 32 5x5`: `5x5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),
         ("conv 5×5 32, fc", "layer 1 `conv 5×5 32`: `5×5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),

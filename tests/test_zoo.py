@@ -30,7 +30,16 @@ def test_every_named_net_is_found_is_built_and_answers(name):
     assert all(p.grad is not None for p in net.parameters()), "every weight learns"
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("resnet18", 11_689_512), ("resnet34", 21_797_672)])
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("resnet18", 11_689_512),
+        ("resnet34", 21_797_672),
+        ("resnet50", 25_557_032),
+        ("resnet101", 44_549_160),
+        ("resnet152", 60_192_808),
+    ],
+)
 def test_residual_nets_have_the_weights_that_torchvision_lists_for_them(name, parameters):
     assert total(measure(find(name), (3, 224, 224), 1000)).parameters == parameters
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from glassnet.errors import GlassnetError
 from glassnet.words import clipped, listed
 
 BUILT_IN = ("xo", "digits")
+HUB_ID = re.compile(r"[\w.-]+/(?!.*\.(safetensors|pth?|bin)$)[\w.-]+", re.ASCII)  # a file's path is none
 
 
 def refuse_missing(data: str | Path) -> None:
@@ -37,3 +39,11 @@ def refuse_all_but_a_file(asked: str) -> None:
     if asked != "-" and not os.path.isfile(asked):
         found = "a folder" if os.path.isdir(asked) else "nothing there"
         raise GlassnetError(clipped(asked, 200), expected="one file", found=found, fix="Check the path")
+
+
+def refuse_missing_weights(asked: str | None) -> None:
+    """Raises GlassnetError for weights that are neither here nor named as a model of the hub, owner/name."""
+    if asked is None or (asked and os.path.exists(asked)) or HUB_ID.fullmatch(asked):
+        return
+    fix = "Check the path, or name a model of the hub as owner/name"
+    raise GlassnetError(clipped(asked, 200) or "''", expected="a file of weights", found="nothing there", fix=fix)

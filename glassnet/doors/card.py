@@ -21,7 +21,8 @@ CHECKED = (CONFIG, WEIGHTS, SEEN)  # the files that opening relies on
 class Card:
     """config.json: all that is needed, beside the weights, to use a model and to train it again.
 
-    full_scale: 255 where raw examples are bytes, 1 where they are floats. training, data: how it was made, from what.
+    full_scale: 255 where raw examples are bytes, 1 where they are floats. both_ways: whether it is asked about mirror
+    images too. training, data: how it was made, from what.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Card:
     seed: int
     training: Mapping[str, object]
     data: Mapping[str, object]
+    both_ways: bool = False
     glassnet: str = __version__
     format: int = FORMAT
 
@@ -53,6 +55,7 @@ def read_card(folder: Path) -> Card:
             seed=facts["seed"],
             training=facts["training"],
             data=facts["data"],
+            both_ways=bool(facts.get("both_ways", False)),
             glassnet=facts["glassnet"],
             format=facts["format"],
         )

@@ -14,7 +14,7 @@ import click
 
 from glassnet import __version__
 from glassnet.config import Reading, Training, flag, number, read_toml, record
-from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs
+from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
 from glassnet.doors.folder import refuse_no_model
 from glassnet.errors import GlassnetError, Interrupted
 from glassnet.words import clipped
@@ -104,6 +104,7 @@ def train(
     """
     if not resume:
         refuse_missing(data)
+        refuse_missing_weights(training.weights)
     from glassnet.doors.commands import train as work
 
     work.train(data, out, training, reading, resume, overwrite, json)
@@ -163,6 +164,23 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     from glassnet.doors.commands import show as work
 
     work.show(data, out, reading, json)
+
+
+@glassnet.command()
+@click.argument("data", required=False)
+@settings(Training, Reading)
+@click.option("--again", is_flag=True, help="Measure the peaks again; they are kept otherwise.")
+@as_json
+def bench(data: str | None, training: Training, reading: Reading, again: bool, json: bool) -> None:
+    """Measure this machine, and where a training step's time goes.
+
+    DATA is what to train on; built-in and made-up pictures unless given.
+    """
+    if data is not None:
+        refuse_missing(data)
+    from glassnet.doors.commands import bench as work
+
+    work.bench(data, training, reading, again, json)
 
 
 @glassnet.group(no_args_is_help=False)

@@ -55,6 +55,7 @@ def train(
     data: Dataset | str | Path,
     *,
     net: str | None = None,
+    weights: str | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     batch: int | None = None,
@@ -62,6 +63,7 @@ def train(
     augment: bool = True,
     seed: int = 0,
     device: str = "auto",
+    threads: int | None = None,
     precision: str = "auto",
     out: str | Path | None = None,
 ) -> Model:
@@ -70,7 +72,7 @@ def train(
     What is left open is chosen from the data and the machine. Raises GlassnetError.
     """
     dataset = data if isinstance(data, Dataset) else read(data)
-    settings = Training(net, epochs, minutes, batch, learning_rate, augment, seed, device, precision)
+    settings = Training(net, weights, epochs, minutes, batch, learning_rate, augment, seed, device, threads, precision)
     folder = choose_out(dataset.name, Path(out)) if out is not None else None
     finished = None
     for event in run(dataset, settings, folder, "" if isinstance(data, Dataset) else str(data)):
@@ -101,6 +103,6 @@ def explain(model: Model, x: str | Path | NDArray[np.generic]) -> Explanation:
 def explain_input(model: Model, one: Input) -> Explanation:
     """The same, of an example that is read already."""
     assert one.x is not None, "it could be read"
-    ink = bool(model.card.preparation.settings.get("ink"))
-    looks = model.look(one.x[None])
-    return explain_net(model.net, model.classes, one.x, looks, one.name, model.name, model.tested, ink)
+    card, looks = model.card, model.look(one.x[None])
+    ink = bool(card.preparation.settings.get("ink"))
+    return explain_net(model.net, model.classes, one.x, looks, one.name, model.name, model.tested, ink, card.both_ways)

@@ -22,6 +22,7 @@ from glassnet.doors.card import Card, card_json, read_card, write_sums
 from glassnet.doors.inputs import Input, from_array, read_inputs
 from glassnet.errors import GlassnetError
 from glassnet.nets.convnet import ConvNet
+from glassnet.nets.network import BothWays
 from glassnet.nets.text import parse
 from glassnet.training.evaluate import softmax
 from glassnet.words import interval, percent
@@ -126,8 +127,9 @@ class Model:
 
     def logits(self, x: NDArray[np.generic]) -> NDArray[np.float64]:
         """The votes of raw examples (N, C, *S), as (N, K) logits, computed in float32."""
+        net = BothWays(self.net) if self.card.both_ways else self.net
         with torch.inference_mode():
-            return np.asarray(self.net(self.look(x)).cpu().numpy(), np.float64)
+            return np.asarray(net(self.look(x)).cpu().numpy(), np.float64)
 
     @overload
     def predict(self, x: str | Path) -> Prediction: ...

@@ -21,10 +21,12 @@ from glassnet.data.loader import Loader, learn_normalisation
 from glassnet.data.split import Split, split
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.errors import GlassnetError
-from glassnet.nets import text, zoo
+from glassnet.nets import text, weights, zoo
 from glassnet.nets.convnet import ConvNet
+from glassnet.nets.text import Row
+from glassnet.nets.weights import Weights
 from glassnet.training import recipe as recipes
-from glassnet.training.machine import Machine, choose_device, look_at_machine
+from glassnet.training.machine import Machine, choose_device, choose_threads, look_at_machine, using
 from glassnet.training.recipe import Recipe
 from glassnet.training.trainer import Trainer
 
@@ -73,12 +75,24 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
     machine = look_at_machine(choose_device(settings.device))
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
     count = int(sides.counts[TRAIN].sum())
-    spec = zoo.find(settings.net) if settings.net else zoo.choose(dataset.shape, dataset.classes, count)
-    text.measure(spec, dataset.shape, len(dataset.classes))
-    normalisation = learn_normalisation(dataset, sides.rows(TRAIN))
-    notes = (*dataset.notes, *sides.notes, *choice.notes)
-    plan = Plan(source, reading, settings, str(spec), choice.recipe, normalisation, fingerprint(dataset, sides), notes)
-    return (_within_minutes(plan, dataset, sides, machine) if settings.minutes else plan), sides, machine
+    given = weights.find(settings.weights) if settings.weights else None
+    named = settings.net or (given.net if given else "")
+    spec = zoo.find(named) if named else zoo.choose(dataset.shape, dataset.classes, count)
+    rows = text.measure(spec, dataset.shape, len(dataset.classes))
+    normalisation = given.normalisation_for(dataset.shape[0]) if given else None
+    if normalisation is None:
+        normalisation = learn_normalisation(dataset, sides.rows(TRAIN))
+    recipe, why = _with_threads(choice.recipe, settings, machine, rows)
+    if why:  # so that the command of this training says it too
+        settings = replace(settings, threads=recipe.threads)
+    notes = (*dataset.notes, *sides.notes, *choice.notes, *why)
+    plan = Plan(source, reading, settings, str(spec), recipe, normalisation, fingerprint(dataset, sides), notes)
+    if given:
+        plan = replace(plan, notes=(*notes, *_begun_with(given, plan, dataset)))
+    if settings.minutes:
+        with using(plan.recipe.threads):
+            plan = _within_minutes(plan, dataset, sides, machine)
+    return plan, sides, machine
 
 
 def take_up(plan: Plan, dataset: Dataset) -> tuple[Split, Machine]:
@@ -133,9 +147,32 @@ def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) ->
     return train, val, test
 
 
-def build(plan: Plan, dataset: Dataset) -> ConvNet:
-    """The net of a plan, untrained."""
-    return ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes), plan.recipe.seed)
+def build(plan: Plan, dataset: Dataset, begun: bool = False) -> ConvNet:
+    """The net of a plan before its first step. begun: whether it gets a checkpoint's weights anyway."""
+    net = ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes), plan.recipe.seed)
+    if plan.settings.weights and not begun:
+        weights.lay_in(net, weights.find(plan.settings.weights), dataset.classes)
+    return net
+
+
+def _begun_with(given: Weights, plan: Plan, dataset: Dataset) -> tuple[str, ...]:
+    """What a person should know of the weights that a training begins with, which are tried on for it."""
+    net = ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes))
+    done = weights.lay_in(net, given, dataset.classes)
+    longer = max(dataset.shape[1:])
+    if given.side <= longer * 1.3:
+        return (done,)
+    return done, f"these weights were made with pictures of {given.side} pixels; here they have {longer} (--size)"
+
+
+def _with_threads(
+    recipe: Recipe, settings: Training, machine: Machine, rows: tuple[Row, ...]
+) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the cores it shall use, and why they are fewer than there are, if that depends on the moment."""
+    if machine.device != "cpu" or settings.threads:
+        return replace(recipe, threads=settings.threads or 0), ()
+    threads, why = choose_threads(machine.cores, text.total(rows).multiply_adds * recipe.batch)
+    return replace(recipe, threads=threads), (why,) if why else ()
 
 
 def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:

@@ -30,11 +30,12 @@ from glassnet.errors import Interrupted
 from glassnet.explaining.report import training_page
 from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
+from glassnet.nets.network import BothWays
 from glassnet.nets.text import Row
 from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.checkpoints import Checkpoints
 from glassnet.training.evaluate import Report, figures, report
-from glassnet.training.machine import Machine
+from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome
 from glassnet.training.trainer import Epoch, Progress, Trainer, answers, answers_by_batch
@@ -97,19 +98,19 @@ def run(
     again. Throw Stop into it to make it save and end with Interrupted. Raises GlassnetError.
     """
     keep_memory()
+    if stored is None:
+        plan, sides, machine = plans.make(dataset, source, reading or Reading(), settings)
+    else:
+        plan, (sides, machine) = stored, plans.take_up(stored, dataset)
     with ExitStack() as held:
+        held.enter_context(using(plan.recipe.threads))
         if out is not None:
             _enter(out, held)
-        if stored is None:
-            plan, sides, machine = plans.make(dataset, source, reading or Reading(), settings)
-        else:
-            plan, (sides, machine) = stored, plans.take_up(stored, dataset)
-        if out is not None:
             plan.write(out)
         train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device))
-        trainer = Trainer(plans.build(plan, dataset), train, val, plan.recipe)
         checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
         snapshot, notes = checkpoints.latest() if checkpoints else (None, ())
+        trainer = Trainer(plans.build(plan, dataset, begun=snapshot is not None), train, val, plan.recipe)
         if snapshot is not None:
             trainer.restore(snapshot)
         rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))
@@ -167,14 +168,15 @@ def _judge(
     machine: Machine,
 ) -> Generator[Judging, None, Outcome]:
     """Calibrates the net on the held-out examples, then asks it about the test examples, once."""
-    logits, y = answers(trainer.net, trainer.held)
-    heat = temperature(logits, y)
     net = trainer.net
     assert isinstance(net, ConvNet), "the plan builds ConvNets"
+    asked_net = BothWays(net) if plan.recipe.both_ways else net
+    logits, y = answers(asked_net, trainer.held)
+    heat = temperature(logits, y)
     scale_votes(net.votes, heat)
 
     asked: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for part in answers_by_batch(net, test):
+    for part in answers_by_batch(asked_net, test):
         asked.append(part)
         yield Judging(sum(len(one) for _, one in asked), len(test.rows))
 
@@ -212,6 +214,7 @@ def _model(outcome: Outcome, plan: Plan) -> Model:
         preparation=dataset.preparation,
         normalisation=plan.normalisation,
         full_scale=dataset.full_scale,
+        both_ways=plan.recipe.both_ways,
         seed=plan.recipe.seed,
         training={
             "settings": asdict(plan.settings),

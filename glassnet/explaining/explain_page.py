@@ -136,7 +136,7 @@ def _step(step: Step, whole: bool) -> dict[str, object]:
     if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         facts |= {"kernel": list(layer.kernel_size), "stride": list(layer.stride), "padding": list(layer.padding)}
     if isinstance(layer, (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)):
-        facts |= {"window": layer.kernel_size, "stride": layer.stride}
+        facts |= {"window": layer.kernel_size, "stride": layer.stride, "padding": layer.padding}
     if whole:
         return facts | {"values": _packed(values)} | _weights(layer)
     return facts | _part(step, values, facts)
@@ -202,12 +202,13 @@ def _written_out(step: Step, at: Place) -> dict[str, object]:
 def _lead(one: Explanation) -> str:
     """The strongest reason in a sentence."""
     cast, k = one.votes, one.answer
+    twice = " It was asked about the mirror image too: each vote is the mean of both." if len(one.views) > 1 else ""
     f = int(cast.strongest(k)[0])
     vote = cast.contribution[k, f]
     lead = cast.logit[k] - cast.logit[one.runner_up]
     return (
         f"The strongest of {counted(len(cast.values), 'vote')} comes from {_where(one, f)}: {signed(vote)} for "
-        f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {lead:.2f}."
+        f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {lead:.2f}.{twice}"
     )
 
 

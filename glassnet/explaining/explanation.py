@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from glassnet.explaining.saliency import occlusion
 from glassnet.explaining.trace import Step, trace
 from glassnet.explaining.votes import Votes, vote_map, votes
 from glassnet.nets.convnet import ConvNet
+from glassnet.nets.network import BothWays
 from glassnet.training.evaluate import softmax
 
 MOST_VOTES = 1000  # a class, in JSON; the weaker ones are counted and summed
@@ -26,7 +28,8 @@ MOST_VOTES = 1000  # a class, in JSON; the weaker ones are counted and summed
 class Explanation:
     """Why a net answers an example as it does. model: what the net is called. tested: a sentence on what it is worth.
 
-    raw: (C, *S) as it was read. x: (1, C, *S) as the net sees it. probability: (K,). occluded: (*S) how much the
+    raw: (C, *S) as it was read. x: (1, C, *S) as the net sees it. steps: of x. views: the votes of x and, where the net
+    is asked about it too, of its mirror image. votes: their mean. probability: (K,). occluded: (*S) how much the
     answer's logit falls where a piece is covered. voted: (*S') where in the last maps its votes come from, or None.
     """
 
@@ -39,6 +42,7 @@ class Explanation:
     x: Tensor
     ink: bool
     steps: tuple[Step, ...]
+    views: tuple[Votes, ...]
     votes: Votes
     probability: NDArray[np.float64]
     occluded: NDArray[np.float64]
@@ -84,6 +88,7 @@ class Explanation:
             "class": self.classes[self.answer],
             "score": float(self.probability[self.answer]),
             "values_from": maker,
+            "views": len(self.views),
             "votes": {name: self._class_votes(k) for k, name in enumerate(self.classes)},
         }
 
@@ -94,6 +99,7 @@ class Explanation:
         return {
             "logit": float(cast.logit[k]),
             "probability": float(self.probability[k]),
+            "by_view": [float(view.logit[k]) for view in self.views],
             "bias": float(cast.bias[k]),
             "values": [
                 {
@@ -117,13 +123,17 @@ def explain(
     model: str = "the net",
     tested: str = "",
     ink: bool = False,
+    both_ways: bool = False,
 ) -> Explanation:
     """Finds out why a net answers one example as it does. x: (1, C, *S), normalised, of the example `raw` (C, *S).
 
-    ink: whether bright values are ink, drawn dark on a page.
+    ink: whether bright values are ink, drawn dark on a page. both_ways: whether the net is asked about the mirror image
+    too; a vote being a product, the mean of two votes is the vote of the two values' mean.
     """
     steps = tuple(trace(net, x))
-    cast = votes(steps)
+    passes = [steps, trace(net, x.flip(-1))] if both_ways else [steps]
+    views = tuple(votes(one) for one in passes)
+    cast = replace(views[0], values=np.mean([view.values for view in views], 0))
     probability = softmax(cast.logit[None])[0]
     answer = int(probability.argmax())
     return Explanation(
@@ -136,8 +146,17 @@ def explain(
         x=x,
         ink=ink,
         steps=steps,
+        views=views,
         votes=cast,
         probability=probability,
-        occluded=occlusion(net, x, answer),
-        voted=vote_map(steps, cast, answer),
+        occluded=occlusion(BothWays(net) if both_ways else net, x, answer),
+        voted=_voted(passes, views, answer),
     )
+
+
+def _voted(passes: Sequence[Sequence[Step]], views: Sequence[Votes], k: int) -> NDArray[np.float64] | None:
+    """Where the votes for class k come from, the mirror image's turned back; None where values have no places."""
+    maps = [vote_map(steps, cast, k) for steps, cast in zip(passes, views, strict=True)]
+    turned = [one if i == 0 or one is None else one[..., ::-1] for i, one in enumerate(maps)]
+    found = [one for one in turned if one is not None]
+    return np.asarray(np.mean(found, 0)) if found else None

@@ -10,9 +10,8 @@ from torch.nn import functional
 
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Mean, Residual
 from glassnet.nets.network import Criterion, Network, Phase
-from glassnet.nets.spec import BatchNorm, Conv, Dropout, Fc, Flow, Layer, Pool, Relu
+from glassnet.nets.spec import BatchNorm, Block, Conv, Dropout, Fc, Flow, Layer, Pool, Relu
 from glassnet.nets.spec import Mean as MeanLayer
-from glassnet.nets.spec import Residual as ResidualLayer
 from glassnet.nets.text import Spec, measure, names
 
 
@@ -65,15 +64,15 @@ def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
         case Conv():
             return CONVS[axes](channels, layer.features, layer.size, layer.stride, layer.padding, bias=bias)
         case Pool():
-            return POOLS[axes](layer.window, layer.stride, ceil_mode=True)
+            return POOLS[axes](layer.window, layer.stride, layer.padding, ceil_mode=not layer.same)
         case Relu():
             return nn.ReLU()
         case BatchNorm():
             return NORMS[axes](channels)
         case Dropout():
             return nn.Dropout(layer.p)
-        case ResidualLayer():
-            return Residual(axes, channels, layer.features, layer.stride)
+        case Block():
+            return Residual(axes, channels, layer.convs, layer.around(channels))
         case MeanLayer():
             return Mean()
         case Fc():
@@ -88,7 +87,7 @@ def _initialise(module: nn.Module) -> None:
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, Residual):
-        nn.init.zeros_(module.batchnorm2.weight)
+        nn.init.zeros_(module.gain)
 
 
 def _initialise_votes(votes: nn.Linear) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from glassnet.nets.spec import Conv
 
 CONVS: dict[int, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 POOLS: dict[int, type[nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d]] = {
@@ -33,30 +37,50 @@ class Mean(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions added to their input, relu(f(x) + x). He et al. 2015, section 3.2 and figure 2.
+    """Convolutions added to their input, relu(f(x) + x). He et al. 2015, section 3.2 and figures 2 and 5.
 
-    x: (B, in_channels, *S). Returns (B, features, *ceil(S / stride)). Where the shapes differ, the way around is a 1x1
-    convolution (option B of section 3.3).
+    x: (B, in_channels, *S). Returns (B, features, *ceil(S / stride)). convs: in order. around: the 1x1 convolution of
+    the way around, where the shapes differ.
     """
 
-    def __init__(self, axes: int, in_channels: int, features: int, stride: int) -> None:
+    def __init__(self, axes: int, in_channels: int, convs: Sequence[Conv], around: Conv | None) -> None:
         super().__init__()
-        conv, norm = CONVS[axes], NORMS[axes]
-        self.conv1 = conv(in_channels, features, 3, stride, 1, bias=False)
-        self.batchnorm1 = norm(features)
-        self.relu1 = nn.ReLU()
-        self.conv2 = conv(features, features, 3, 1, 1, bias=False)
-        self.batchnorm2 = norm(features)
-        self.projects = stride > 1 or in_channels != features
-        if self.projects:
-            self.conv_around = conv(in_channels, features, 1, stride, bias=False)
-            self.batchnorm_around = norm(features)
+        channels = in_channels
+        for i, conv in enumerate(convs, 1):
+            self._add(f"{i}", axes, channels, conv)
+            if i < len(convs):
+                self.add_module(f"relu{i}", nn.ReLU())
+            channels = conv.features
+        self.convs = len(convs)
+        self.projects = around is not None
+        if around is not None:
+            self._add("_around", axes, in_channels, around)
         self.add = Add()
-        self.relu2 = nn.ReLU()
+        self.add_module(f"relu{self.convs}", nn.ReLU())
+
+    @property
+    def gain(self) -> Tensor:
+        """(features,) what the convolutions' result is scaled by before the sum."""
+        weight = self.get_submodule(f"batchnorm{self.convs}").weight
+        assert isinstance(weight, Tensor), "a batch norm has one"
+        return weight
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu1(self.batchnorm1(self.conv1(x)))
-        y = self.batchnorm2(self.conv2(y))
-        around = self.batchnorm_around(self.conv_around(x)) if self.projects else x
-        out: Tensor = self.relu2(self.add(y, around))  # (B, features, *S / stride)
+        y = x
+        for i in range(1, self.convs):
+            y = self._run("relu", i, self._normed(i, y))
+        y = self._normed(self.convs, y)
+        around = self._normed("_around", x) if self.projects else x
+        return self._run("relu", self.convs, self.add(y, around))  # (B, features, *S / stride)
+
+    def _add(self, name: str, axes: int, channels: int, conv: Conv) -> None:
+        convolution = CONVS[axes](channels, conv.features, conv.size, conv.stride, conv.padding, bias=False)
+        self.add_module(f"conv{name}", convolution)
+        self.add_module(f"batchnorm{name}", NORMS[axes](conv.features))
+
+    def _normed(self, name: int | str, x: Tensor) -> Tensor:
+        return self._run("batchnorm", name, self._run("conv", name, x))
+
+    def _run(self, word: str, name: int | str, x: Tensor) -> Tensor:
+        out: Tensor = self._modules[f"{word}{name}"](x)  # type: ignore[misc]  # a module that was added
         return out

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 
@@ -38,3 +39,20 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
         """The stretches of its training, in order."""
+
+
+class BothWays(nn.Module):
+    """A net that is asked about each picture and about its mirror image, left for right; the mean of both counts.
+
+    For pictures whose class a mirror leaves as it is: two looks are right more often than one.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.train(net.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.net(torch.cat([x, x.flip(-1)])).chunk(2)
+        mean: Tensor = (first + second) / 2  # (B, K)
+        return mean

@@ -1,7 +1,7 @@
 """The layers a net can be written in: their text, their arithmetic, their cost. Builds nothing and needs no torch.
 
 A conv is padded by (SIZE - 1) / 2, rounded down, so that odd sizes keep the picture's size; `valid` pads nothing, as on
-the slides. A pool keeps the windows that reach past the edge.
+the slides. A pool keeps the windows that reach past the edge; `same` pads it as a conv is padded, and drops them.
 """
 
 from __future__ import annotations
@@ -126,29 +126,39 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class Pool(Layer):
-    """`pool WINDOW[/STRIDE]`: the maximum of each window; the stride is the window's size unless given."""
+    """`pool WINDOW[/STRIDE] [same]`: the maximum of each window; the stride is the window's size unless given."""
 
     window: int
     stride: int
+    same: bool = False
     form: ClassVar[str] = "pool WINDOW"
 
     @classmethod
     def parse(cls, words: list[str]) -> Pool:
-        if len(words) != 1:
+        same = words[-1:] == ["same"]
+        if len(words) != 1 + same:
             raise Unfit("", nearest("pool", words, "2"))
         window, stride = sized(words[0], 0)
-        return cls(window, stride or window)
+        return cls(window, stride or window, same)
 
     def __str__(self) -> str:
-        return f"pool {self.window}" + (f"/{self.stride}" if self.stride != self.window else "")
+        stride = f"/{self.stride}" if self.stride != self.window else ""
+        return f"pool {self.window}{stride}{' same' if self.same else ''}"
+
+    @property
+    def padding(self) -> int:
+        """Cells at each end of each axis that never win."""
+        return shapes.same_padding(self.window) if self.same else 0
 
     def after(self, flow: Flow) -> Flow:
         if max(flow.shape[1:]) == 1:
             raise Unfit(f"nothing left to pool, its input is {by(flow.shape[1:])}")
-        sizes = tuple(shapes.pool_size(s, self.window, self.stride) for s in flow.shape[1:])
+        count = shapes.conv_size if self.same else shapes.pool_size
+        sizes = tuple(count(s, self.window, self.stride, self.padding) for s in flow.shape[1:])
         if min(sizes) < 1:
             raise Unfit(f"a window of {self.window} does not fit its input of {by(flow.shape[1:])}", "pool 2")
-        return Flow((flow.shape[0], *sizes), tuple(f.through(self.window, self.stride) for f in flow.field))
+        field = tuple(f.through(self.window, self.stride, self.padding) for f in flow.field)
+        return Flow((flow.shape[0], *sizes), field)
 
 
 @dataclass(frozen=True)
@@ -196,37 +206,71 @@ class Dropout(Layer):
 
 
 @dataclass(frozen=True)
-class Residual(Layer):
-    """`residual FEATURES[/STRIDE]`: two 3x3 convolutions added to their input. He et al. 2015, figure 2."""
+class Block(Layer):
+    """Convolutions, each with a batch norm, added to their input. He et al. 2015, "Deep residual learning"."""
 
     features: int
     stride: int = 1
-    form: ClassVar[str] = "residual FEATURES"
 
     @classmethod
-    def parse(cls, words: list[str]) -> Residual:
+    def parse(cls, words: list[str]) -> Block:
         if len(words) != 1:
-            raise Unfit("", nearest("residual", words, "64"))
+            raise Unfit("", nearest(cls.form.split()[0], words, "64"))
         return cls(*sized(words[0], 1))
 
     def __str__(self) -> str:
-        return f"residual {self.features}" + (f"/{self.stride}" if self.stride > 1 else "")
+        return f"{self.form.split()[0]} {self.features}" + (f"/{self.stride}" if self.stride > 1 else "")
 
-    def projects(self, in_channels: int) -> bool:
-        """Whether the way around needs a 1x1 convolution to fit."""
-        return self.stride > 1 or in_channels != self.features
+    @property
+    @abstractmethod
+    def convs(self) -> tuple[Conv, ...]:
+        """The convolutions, in order."""
+
+    def around(self, in_channels: int) -> Conv | None:
+        """The 1x1 convolution of the way around, where that doesn't fit as it is (option B of section 3.3)."""
+        return Conv(self.features, 1, self.stride) if self.stride > 1 or in_channels != self.features else None
 
     def after(self, flow: Flow) -> Flow:
-        return Conv(self.features, 3).after(Conv(self.features, 3, self.stride).after(flow))
+        for conv in self.convs:
+            flow = conv.after(flow)
+        return flow
 
     def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
-        axes, places = len(before.field), math.prod(after.shape[1:])
-        weights = self.features * (before.shape[0] + self.features) * 3**axes
-        norms = 2
-        if self.projects(before.shape[0]):
-            weights += self.features * before.shape[0]
-            norms += 1
-        return Cost(weights + 2 * norms * self.features, (weights + norms * self.features) * places)
+        around, flow, costs = self.around(before.shape[0]), before, []
+        pairs = [(around, before)] if around else []
+        for conv in self.convs:
+            pairs.append((conv, flow))
+            flow = conv.after(flow)
+        for conv, flow in pairs:
+            made = conv.after(flow)
+            costs += [conv.cost(flow, made, bias=False), BatchNorm().cost(made, made, bias=False)]
+        return Cost(sum(one.parameters for one in costs), sum(one.multiply_adds for one in costs))
+
+
+@dataclass(frozen=True)
+class Residual(Block):
+    """`residual FEATURES[/STRIDE]`: two 3x3 convolutions added to their input. He et al. 2015, figure 2."""
+
+    form: ClassVar[str] = "residual FEATURES"
+
+    @property
+    def convs(self) -> tuple[Conv, ...]:
+        return Conv(self.features, 3, self.stride), Conv(self.features, 3)
+
+
+@dataclass(frozen=True)
+class Bottleneck(Block):
+    """`bottleneck FEATURES[/STRIDE]`: 1x1 to a quarter of the features, 3x3, and 1x1 back, added to their input.
+
+    He et al. 2015, figure 5; the stride is at the 3x3 convolution, as in torchvision.
+    """
+
+    form: ClassVar[str] = "bottleneck FEATURES"
+
+    @property
+    def convs(self) -> tuple[Conv, ...]:
+        inner = max(self.features // 4, 1)
+        return Conv(inner, 1), Conv(inner, 3, self.stride), Conv(self.features, 1)
 
 
 @dataclass(frozen=True)
@@ -296,5 +340,5 @@ def nearest(name: str, words: list[str], *usual: str) -> str:
 
 
 LAYERS: dict[str, type[Layer]] = {
-    kind.form.split()[0]: kind for kind in (Conv, Pool, Relu, BatchNorm, Dropout, Residual, Mean, Fc)
+    kind.form.split()[0]: kind for kind in (Conv, Pool, Relu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Fc)
 }

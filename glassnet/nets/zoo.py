@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Sequence
 
 from glassnet.errors import GlassnetError
 from glassnet.nets.text import Spec, parse
@@ -42,12 +43,12 @@ def find(text: str) -> Spec:
     return parse(NETWORKS.get(name, text))
 
 
-def _resnet(*blocks: int) -> str:
-    """A residual net for large pictures: four stages of so many blocks. He et al. 2015, table 1."""
-    stages = [f"residual 64 x{blocks[0]}"]
-    for stage, count in enumerate(blocks[1:], 1):
-        stages.append(f"residual {64 << stage}/2, residual {64 << stage} x{count - 1}")
-    return ", ".join(["conv 64 7/2, batchnorm, relu, pool 3/2", *stages, "mean, fc"])
+def resnet(block: str, widths: Sequence[int], blocks: Sequence[int]) -> str:
+    """A residual net for large pictures: stages of so many blocks, of so many features. He et al. 2015, table 1."""
+    stages = [f"{block} {widths[0]} x{blocks[0]}"]
+    for width, count in zip(widths[1:], blocks[1:], strict=True):
+        stages.append(f"{block} {width}/2, {block} {width} x{count - 1}" if count > 1 else f"{block} {width}/2")
+    return ", ".join(["conv 64 7/2, batchnorm, relu, pool 3/2 same", *stages, "mean, fc"])
 
 
 def _small_resnet(layers: int) -> str:
@@ -59,7 +60,10 @@ def _small_resnet(layers: int) -> str:
 
 NETWORKS = {
     "deck": DECK,
-    "resnet18": _resnet(2, 2, 2, 2),
-    "resnet34": _resnet(3, 4, 6, 3),
+    "resnet18": resnet("residual", (64, 128, 256, 512), (2, 2, 2, 2)),
+    "resnet34": resnet("residual", (64, 128, 256, 512), (3, 4, 6, 3)),
+    "resnet50": resnet("bottleneck", (256, 512, 1024, 2048), (3, 4, 6, 3)),
+    "resnet101": resnet("bottleneck", (256, 512, 1024, 2048), (3, 4, 23, 3)),
+    "resnet152": resnet("bottleneck", (256, 512, 1024, 2048), (3, 8, 36, 3)),
     **{f"resnet{layers}": _small_resnet(layers) for layers in (20, 32, 44, 56, 110)},
 }

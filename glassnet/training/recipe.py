@@ -22,7 +22,10 @@ SMALL = 24  # pixels a side
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run. class_weight: (K,) or None. examples: of an epoch, 0 for all. warm: share that warms up."""
+    """One training run. class_weight: (K,) or None. examples: of an epoch, 0 for all. warm: share that warms up.
+
+    threads: cores that the work is spread over, 0 for as many as torch takes.
+    """
 
     epochs: int
     batch: int
@@ -35,6 +38,12 @@ class Recipe:
     augmentation: Augmentation
     class_weight: tuple[float, ...] | None = None
     examples: int = 0
+    threads: int = 0
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether the trained net is asked about mirror images too: where mirrored copies are natural."""
+        return self.augmentation.mirror_x
 
     def share(self, done: float) -> float:
         """The learning rate when a share `done` of all steps is done, of its highest: up in a line, down in a cosine.

@@ -383,12 +383,13 @@ function pool(lens, step, channel, [r, c], shown) {
   const flat = step.shape.length === 2;
   const [wh, ww] = flat ? [1, one(step.window, 0)] : [one(step.window, 0), one(step.window, 1)];
   const [sh, sw] = flat ? [1, one(step.stride, 0)] : [one(step.stride, 0), one(step.stride, 1)];
+  const [ph, pw] = flat ? [0, step.padding] : [step.padding, step.padding];
   const values = [], places = [];
   for (let i = 0; i < wh; i++)
     for (let j = 0; j < ww; j++) {
-      const [y, x] = [r * sh + i, c * sw + j];
+      const [y, x] = [r * sh - ph + i, c * sw - pw + j];
       places.push([y, x]);
-      values.push(y < h && x < w ? valueAt(from, channel, [y, x]) : null);
+      values.push(y >= 0 && x >= 0 && y < h && x < w ? valueAt(from, channel, [y, x]) : null);
     }
   if (factor(from) > 1) return lens.append(el("p", { className: "sum", textContent: `The maximum of its window: about ${two(shown)}.` }));
   const won = values.indexOf(Math.max(...values.filter((v) => v !== null)));
@@ -480,6 +481,12 @@ function after(step, channel, [r, c], shown, held) {
   return box;
 }
 
+// Blank cells before a layer's input, down and across.
+function pads(step) {
+  if (Array.isArray(step.padding)) return step.padding.length === 2 ? step.padding : [0, step.padding[0]];
+  return step.shape.length === 2 ? [0, step.padding] : [step.padding, step.padding];
+}
+
 // The part of the input that a value sees: [top, left, bottom, right], walking back window by window.
 function fieldOf(step, [r, c]) {
   let box = [r, c, r + 1, c + 1];
@@ -487,7 +494,7 @@ function fieldOf(step, [r, c]) {
     if (at.shape.length < 2) return null;
     const two2 = (v) => (Array.isArray(v) ? (v.length === 2 ? v : [1, v[0]]) : [gridOf(at)[0] === 1 && at.shape.length === 2 ? 1 : v, v]);
     if (at.type !== "conv" && at.type !== "pool") continue;
-    const [k, s, p] = [two2(at.type === "conv" ? at.kernel : at.window), two2(at.stride), at.padding ? two2(at.padding) : [0, 0]];
+    const [k, s, p] = [two2(at.type === "conv" ? at.kernel : at.window), two2(at.stride), pads(at)];
     const from = gridOf(source(at));
     const low = [0, 1].map((i) => Math.max(0, box[i] * s[i] - p[i]));
     const high = [0, 1].map((i) => Math.min(from[i], (box[i + 2] - 1) * s[i] - p[i] + k[i]));
@@ -514,7 +521,8 @@ function becomes(step, channel, [r, c], shown) {
     } else if (next.type === "pool") {
       const pick = (v, i) => (Array.isArray(v) ? v[i] ?? v[0] : v);
       const [h, w] = gridOf(next);
-      [r, c] = [Math.min(h - 1, Math.floor(r / pick(next.stride, 0))), Math.min(w - 1, Math.floor(c / pick(next.stride, 1)))];
+      const [ph, pw] = pads(next);
+      [r, c] = [Math.min(h - 1, Math.floor((r + ph) / pick(next.stride, 0))), Math.min(w - 1, Math.floor((c + pw) / pick(next.stride, 1)))];
       const v = valueAt(next, channel, [r, c]);
       const won = Math.abs(v - shown) < 1e-6;
       lines.push([won ? "pool: wins its window" : "pool: loses to", two(v)]);

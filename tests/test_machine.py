@@ -1,0 +1,125 @@
+"""What a machine can do, the cores that a training gets, and where its steps' time goes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import glassnet as gn
+from glassnet.config import Reading, Training
+from glassnet.doors import plan as plans
+from glassnet.training import machine
+from glassnet.training.machine import choose_threads, using
+from glassnet.training.profile import profile_steps
+from glassnet.training.trainer import Trainer
+
+
+@pytest.mark.parametrize(
+    ("busy", "cores", "chosen"), [(0.0, 8, 8), (0.4, 2, 2), (1.0, 2, 1), (2.0, 2, 1), (3.2, 8, 5), (16.0, 8, 1)]
+)
+def test_cores_that_other_programs_keep_busy_are_left_to_them(busy, cores, chosen, monkeypatch):
+    monkeypatch.setattr(machine, "_busy_elsewhere", lambda: busy)
+    threads, why = choose_threads(cores, 10**9)
+    assert threads == chosen
+    assert (why == "") == (chosen == cores)
+    if why:
+        assert why == f"other programs keep {busy:.1f} of {cores} cores busy: {chosen} used (--threads)"
+
+
+def test_a_step_of_little_work_gets_one_core_on_any_machine(monkeypatch):
+    monkeypatch.setattr(machine, "_busy_elsewhere", lambda: pytest.fail("the machine's load must not matter"))
+    assert choose_threads(8, machine.LIGHT) == (1, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="needs Linux's /proc/stat")
+def test_another_programs_work_is_seen_and_ones_own_is_not():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        time.sleep(0.3)
+        with_other = max(machine._busy_elsewhere() for _ in range(3))
+        other.kill()
+    assert with_other > 0.4, "a program that spins keeps about a core busy"
+    seen = machine._ticks(os.sched_getaffinity(0))
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    assert machine._ticks(os.sched_getaffinity(0)) - seen < 25 * len(os.sched_getaffinity(0)), "30 ticks were our own"
+
+
+def test_threads_are_used_meanwhile_and_given_back():
+    before = torch.get_num_threads()
+    with using(1):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    with using(0):
+        assert torch.get_num_threads() == before
+
+
+def test_fewer_cores_are_said_in_the_plan_and_in_its_command(monkeypatch):
+    monkeypatch.setattr(machine, "_busy_elsewhere", lambda: 1.0)
+    monkeypatch.setattr(plans, "look_at_machine", lambda _: machine.Machine("cpu", "it", 2, FAST))
+    plan, *_ = plans.make(gn.read("digits"), "digits", Reading(), Training())
+    assert plan.recipe.threads == 1
+    assert any("other programs keep 1.0 of 2 cores busy" in note for note in plan.notes)
+    assert plan.command() == "glassnet train digits --seed 0 --threads 1"
+    plan, *_ = plans.make(gn.read("digits"), "digits", Reading(), Training(threads=2))
+    assert (plan.recipe.threads, plan.notes[:1]) == (2, plan.notes[:1])
+    assert not any("busy" in note for note in plan.notes)
+
+
+FAST = {"float32": 100.0, "bfloat16": 200.0, "int8": 300.0}
+
+
+def test_the_peaks_are_those_of_an_independent_clock(tmp_path, monkeypatch):
+    monkeypatch.setenv("GLASSNET_CACHE", str(tmp_path))
+    found = machine.look_at_machine(torch.device("cpu"))
+    x, w = torch.ones(64, 128, 16, 16), torch.ones(128, 128, 3, 3)
+    x, w = x.contiguous(memory_format=torch.channels_last), w.contiguous(memory_format=torch.channels_last)
+    begun = time.perf_counter()
+    torch.nn.functional.conv2d(x, w, padding=1)
+    once = 2 * 64 * 16 * 16 * 128 * 128 * 9 / (time.perf_counter() - begun) / 1e9
+    assert found.gflops["float32"] > once / 3, "the best of some runs is not far below any one run"
+    assert set(found.gflops) == {"float32", "bfloat16", "int8"}
+    assert found.memory > 0.5
+    kept = json.loads((tmp_path / "machine.json").read_text())
+    assert kept["machine"]["memory"] == found.memory
+    assert machine.look_at_machine(torch.device("cpu")) == found, "measured once"
+    (tmp_path / "machine.json").write_text(json.dumps(kept | {"machine": kept["machine"] | {"memory": 7.0}}))
+    assert machine.look_at_machine(torch.device("cpu")).memory == 7.0
+    assert machine.look_at_machine(torch.device("cpu"), again=True).memory != 7.0
+
+
+def test_a_profiled_step_is_shared_out_among_what_it_does():
+    net = "conv 8 3, batchnorm, relu, pool 2, conv 8 3, batchnorm, relu, fc"
+    dataset = gn.read("digits")
+    plan, sides, _ = plans.make(dataset, "digits", Reading(), Training(net=net, epochs=500))
+    train, val, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
+    step = profile_steps(Trainer(plans.build(plan, dataset), train, val, plan.recipe))
+    assert step.examples == -(-len(train.rows) // train.steps)
+    assert step.seconds > 0
+    assert sum(step.parts.values()) == pytest.approx(1, abs=0.02)
+    for part in ("convolution, forward", "convolution, backward", "pooling", "batch norm", "relu", "optimizer"):
+        assert 0.001 < step.parts[part] < 0.9, part
+    assert step.parts["loading and varying"] > 0.01
+    assert list(step.parts.values()) == sorted(step.parts.values(), reverse=True)
+
+
+def test_bench_prints_the_peaks_and_the_parts_of_a_step(glassnet):
+    said = glassnet("bench", "xo", "--net", "conv 4 3, relu, pool 2, fc")
+    assert said.code == 0, said.err
+    assert said.err == ""
+    assert "GF/s, int8" in said.out and "of the peak" in said.out and "convolution, backward" in said.out
+    answer = glassnet("bench", "xo", "--batch", 40, "--json")
+    facts = json.loads(answer.out)
+    assert set(facts) == {"machine", "torch", "peak", "steps"}
+    assert all(value > 1e6 for value in facts["peak"].values())
+    (step,) = facts["steps"]
+    assert step["batch"] == 40
+    assert step["examples_per_second"] == pytest.approx(40 / step["seconds_per_step"])
+    multiply_adds = 8 * 49 * 9 + 2 * 8 * 16
+    assert step["gflops"] == pytest.approx(step["examples_per_second"] * multiply_adds * 6 / 1e9, rel=1e-6)
+    assert np.isclose(sum(step["parts"].values()), 1, atol=0.02)
