@@ -1,4 +1,4 @@
-# demo: the main job on built-in data.  test: all tests.  check: style and tests, as CI does.  bench: measure.
+# demo: the main job on built-in data.  test: all tests.  check: style and tests, as CI does.  bench, peers: measure.
 # Each sets up .venv by itself.
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ took = @echo "$(1) took $$(( $$(date +%s) - $(STARTED) )) s in all"
 
 SHELL := /bin/bash
 
-.PHONY: demo test style check bench pictures clean
+.PHONY: demo test style check bench peers pictures clean
 
 demo: $(READY)
 	@echo "Training on X's and O's, shifted, scaled, turned and thickened: demo/xo"
@@ -40,6 +40,10 @@ check: style test
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Beside other libraries, each in an environment of its own (some GB, made once); CIFAR10 names its unpacked pictures.
+peers: $(READY)
+	$(BIN)/python -m benchmarks.against $(if $(CIFAR10),--cifar $(CIFAR10))
 
 pictures: $(READY)
 	$(BIN)/python docs/make_pictures.py

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
 RUNS = 3
 
 
@@ -76,7 +77,9 @@ def machine() -> str:
     """Where the figures are from."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
+    ).stdout
     return (
         f"{os.cpu_count()} cores {name}, Python {platform.python_version()}, torch {version('torch')}, "
         f"commit {commit.strip()}"

@@ -18,7 +18,7 @@ from glassnet.nets.text import parse
 TEXTS = [
     "conv 4 3, batchnorm, relu, pool 2, conv 5 4/3 valid, pool 3/2, dropout 0.4, fc 6, batchnorm, relu, fc",
     "conv 3 5/2, pool 2/3, residual 3, residual 4/2, mean, relu, fc",
-    "conv 3 3, pool 3/2 same, bottleneck 4, bottleneck 8/2, fc",
+    "conv 3 3, gelu, pool 3/2 same, bottleneck 4, bottleneck 8/2, fc",
     "pool 3/1, conv 2 3/2, fc",
 ]
 SHAPES = [(2, 26), (2, 23, 18), (1, 14, 16, 17)]
@@ -64,6 +64,8 @@ def test_the_weight_of_a_term_is_how_much_its_input_moves_the_output(text, shape
     """Autograd as the second computation: a weight is a derivative, and what has none is no term."""
     steps, _ = traced(text, shape)
     for step in steps:
+        if isinstance(step.layer, nn.GELU):  # bent everywhere: its weight is a share of the value, and no slope
+            continue
         inputs = [one.clone().requires_grad_() for one in step.inputs]
         output = step.layer(*inputs)
         for at in places(step):
@@ -133,6 +135,14 @@ def test_a_batchnorm_is_its_factor_and_shift():
 def test_a_relu_keeps_or_drops_its_value(value, weight, total):
     parts = arithmetic(step_of(nn.ReLU(), torch.tensor([[value]])), (0,))
     assert (parts.weights.tolist(), parts.total) == ([weight], total)
+
+
+@pytest.mark.parametrize(("value", "weight"), [(1.0, 0.8413447), (-1.0, 0.1586553), (0.0, 0.5), (3.0, 0.9986501)])
+def test_a_gelu_lets_a_share_of_its_value_through(value, weight):
+    """The shares are those of a table of the normal distribution."""
+    parts = arithmetic(step_of(nn.GELU(), torch.tensor([[value]])), (0,))
+    assert parts.weights.tolist() == [pytest.approx(weight, abs=1e-7)]
+    assert parts.total == pytest.approx(value * weight, abs=1e-6)
 
 
 def test_float32_sums_agree_to_a_hundred_thousandth():

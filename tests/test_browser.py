@@ -15,7 +15,7 @@ from glassnet.nets.text import parse
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")]
-EVERY = "conv 6 3/2, batchnorm, relu, pool 3/2 same, residual 6, mean, dropout 0.5, fc 5, relu, fc"
+EVERY = "conv 6 3/2, batchnorm, relu, pool 3/2 same, residual 6, gelu, mean, dropout 0.5, fc 5, relu, fc"
 
 
 @pytest.fixture(scope="module")

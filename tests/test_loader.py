@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import glassnet as gn
 from glassnet.data.augment import Augmentation, augment
 from glassnet.data.dataset import Normalisation
-from glassnet.data.loader import Loader, learn_normalisation, to_tensor
+from glassnet.data.loader import Loader, learn_normalisation, on_device, to_tensor
 
 CPU = torch.device("cpu")
 PLAIN = Normalisation((0.0,), (1.0,))
@@ -42,6 +42,16 @@ def test_a_batch_holds_the_examples_of_its_rows(digits):
     assert batch.x.shape == (14, 1, 8, 8) and batch.x.dtype == torch.float32 and batch.y.dtype == torch.int64
     assert np.allclose(batch.x.numpy(), digits.samples.x[batch.rows] / 255)
     assert batch.y.tolist() == digits.samples.y[batch.rows].tolist()
+
+
+def test_examples_kept_on_a_device_come_in_the_same_batches(digits):
+    one, two = (loader(digits, np.arange(30, 1700, 3), 16, augmentation=Augmentation(shift=1)) for _ in range(2))
+    assert one.kept is None, "a CPU needs no copy of what lies in its memory"
+    two.kept = on_device(digits.samples.x, two.rows, CPU)
+    for batches in (("shuffled", 1), ("in_order", None)):
+        name, argument = batches
+        for a, b in zip(getattr(one, name)(argument), getattr(two, name)(argument), strict=True):
+            assert torch.equal(a.x, b.x) and torch.equal(a.y, b.y) and np.array_equal(a.rows, b.rows)
 
 
 def test_the_order_follows_from_the_seed_and_the_epoch(digits):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import glassnet as gn
 from glassnet.nets import convnet
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.spec import LAYERS, BatchNorm, Bottleneck, Conv, Dropout, Fc, Mean, Pool, Relu, Residual
+from glassnet.nets.spec import LAYERS, BatchNorm, Bottleneck, Conv, Dropout, Fc, Gelu, Mean, Pool, Relu, Residual
 from glassnet.nets.text import Spec, activations, measure, names, parse, total
 
 whole = st.integers(1, 1_000_000)
@@ -16,6 +16,7 @@ layers = st.one_of(
     st.builds(Conv, whole, whole, whole, st.booleans()),
     st.builds(Pool, whole, whole, st.booleans()),
     st.just(Relu()),
+    st.just(Gelu()),
     st.just(BatchNorm()),
     st.builds(Dropout, st.floats(0, 1, exclude_min=True, exclude_max=True)),
     st.builds(Residual, whole, whole),
@@ -97,7 +98,7 @@ def test_the_deck_net_costs_what_is_counted_by_hand():
 
 EVERY = (
     "conv 4 3, batchnorm, relu, conv 5 3/2 valid, pool 3/2, dropout 0.2, residual 5, residual 6/2, "
-    "pool 3/2 same, bottleneck 8, bottleneck 9, conv 3 2, batchnorm, fc 7, batchnorm, relu, dropout 0.5, fc"
+    "gelu, pool 3/2 same, bottleneck 8, bottleneck 9, conv 3 2, batchnorm, fc 7, batchnorm, relu, dropout 0.5, fc"
 )
 SHAPES = [(3, 33), (3, 33, 34), (1, 33, 34, 35)]
 
@@ -209,8 +210,8 @@ def test_what_a_refusal_proposes_works():
         ("conv(32, 3), fc", "layer 1 `conv(32, 3)`: glassnet knows no layer `conv(32,`. Write `conv 32 3`."),
         (
             "linear 10, fc",
-            "layer 1 `linear 10`: glassnet knows no layer `linear`. A layer is one of conv, pool, relu, batchnorm, "
-            "dropout, residual, bottleneck, mean, fc.",
+            "layer 1 `linear 10`: glassnet knows no layer `linear`. A layer is one of conv, pool, relu, gelu, "
+            "batchnorm, dropout, residual, bottleneck, mean, fc.",
         ),
         ("conv 32 5x5, fc", "layer 1 `conv 32 5x5`: `5x5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),
         ("conv 5×5 32, fc", "layer 1 `conv 5×5 32`: `5×5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),

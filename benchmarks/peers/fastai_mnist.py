@@ -44,6 +44,8 @@ def conv(before, features, size=3, act=True):
 class Until(Callback):
     """Says each epoch, and stops at the target."""
 
+    order = 90  # after the recorder
+
     def __init__(self, target):
         self.target = target
 
@@ -54,7 +56,7 @@ class Until(Callback):
         self.took = time.time() - self.begun
 
     def after_epoch(self):
-        right = float(self.recorder.log[-1])
+        right = float(self.recorder.values[-1][-1])
         say(self.epoch + 1, right, self.dls.train.n, self.took)
         if right >= self.target:
             raise CancelFitException

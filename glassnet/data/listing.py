@@ -17,6 +17,7 @@ from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL
 from glassnet.errors import GlassnetError
 from glassnet.words import counted, listed
 
+DIGITS = re.compile(r"(\d+)")
 SPLIT_WORDS = {
     "train": TRAIN, "training": TRAIN,
     "val": VAL, "valid": VAL, "validation": VAL, "dev": VAL,
@@ -125,7 +126,7 @@ def _alike(classes: Sequence[str]) -> tuple[str, ...]:
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
     """Sorting key that counts: "a2" before "a10"."""
-    pieces = re.split(r"(\d+)", name)
+    pieces = DIGITS.split(name)
     return (*((int(p), p) if p.isdecimal() else (-1, p) for p in pieces), (-1, name))
 
 
@@ -164,18 +165,25 @@ def _entries(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple
         if entry.name.startswith((".", "__")) or entry.name in ("Thumbs.db", "desktop.ini"):
             continue
         found = True
-        if Path(entry.path).is_dir():  # unlike entry's, no error for a link to itself
+        if _is_folder(entry):
             if os.path.realpath(entry.path) not in above:  # a link to a folder above would never end
                 yield from _entries(Path(entry.path), f"{prefix}{entry.name}/", above)
         else:
-            yield prefix + entry.name, _mark(Path(entry.path))
+            yield prefix + entry.name, _mark(entry.path)
     if not found and prefix:
         yield prefix.removesuffix("/"), ""
 
 
-def _mark(path: Path) -> str:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        stat = path.stat()
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself
+
+
+def _mark(path: str | Path) -> str:
+    try:
+        stat = os.stat(path)
     except OSError:
         return "missing"
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"

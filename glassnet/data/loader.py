@@ -17,6 +17,8 @@ from glassnet.data.augment import Augmentation, augment
 from glassnet.data.dataset import Dataset, Normalisation
 
 MEASURED = 20_000  # examples that the normalisation is learnt from, at most
+TOGETHER = 512  # examples that are fetched and varied at a time
+KEPT = 0.25  # share of a device's free memory that raw examples may fill
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Batch:
 class Loader:
     """Batches of some examples of a data set. rows: (n,) which. device: where the batches go.
 
-    examples: how many of them make an epoch of training, 0 for all.
+    examples: how many of them make an epoch of training, 0 for all. On a GPU the raw examples are kept there, if they
+    fit, so that a batch is an index and no transfer.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Loader:
         self.batch, self.device, self.seed = batch, device, seed
         self.augmentation = augmentation or Augmentation()
         self.examples = min(examples or len(rows), len(rows))
+        self.kept = _keep(dataset, rows, device)
 
     @property
     def steps(self) -> int:
@@ -56,33 +60,77 @@ class Loader:
         return -(-self.examples // self.batch)
 
     def shuffled(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """One epoch of varied copies in a new order, from step `first` on; the batches are of even size."""
+        """One epoch of varied copies in a new order, from step `first` on; the batches are of even size.
+
+        Small batches are fetched and varied several at a time, for an operation on few examples costs as much as on
+        some hundreds.
+        """
         order = np.random.default_rng([self.seed, 2, epoch]).permutation(self.rows)[: self.examples]
-        for step, rows in enumerate(np.array_split(order, self.steps)):
-            if step >= first:
-                random = torch.Generator().manual_seed(step_seed(self.seed, epoch, step))
-                batch = self._batch(rows)
-                yield Batch(augment(batch.x, self.augmentation, random), batch.y, rows)
+        batches = np.array_split(order, self.steps)
+        together = max(1, TOGETHER // self.batch)
+        for start in range(first // together * together, self.steps, together):
+            group = batches[start : start + together]
+            random = torch.Generator().manual_seed(step_seed(self.seed, epoch, start))
+            whole = self._batch(np.concatenate(group))
+            x = augment(whole.x, self.augmentation, random)
+            sizes = [len(rows) for rows in group]
+            parts = zip(group, torch.split(x, sizes), torch.split(whole.y, sizes), strict=True)
+            for step, (rows, mine, y) in enumerate(parts, start):
+                if step >= first:
+                    yield Batch(mine, y, rows)
 
     def in_order(self, batch: int | None = None) -> Iterator[Batch]:
         """Every example once, as it is."""
         for start in range(0, len(self.rows), batch or self.batch):
             yield self._batch(self.rows[start : start + (batch or self.batch)])
 
+    def some(self, count: int) -> Tensor:
+        """Up to `count` examples as they are, spread evenly over all, (N, C, *S)."""
+        places = np.unique(np.linspace(0, len(self.rows) - 1, min(count, len(self.rows))).astype(int))
+        return self._batch(self.rows[places]).x
+
     def _batch(self, rows: NDArray[np.int64]) -> Batch:
         samples = self.dataset.samples
-        x = to_tensor(samples.x[rows], self.normalisation, self.dataset.full_scale, self.device)
+        if self.kept is None:
+            raw = torch.from_numpy(np.require(samples.x[rows], requirements=["C", "W"])).to(self.device)
+        else:
+            raw = self.kept[torch.from_numpy(np.searchsorted(self.rows, rows)).to(self.device)]
+        x = normalised(raw, self.normalisation, self.dataset.full_scale)
         return Batch(x, torch.from_numpy(samples.y[rows]).to(self.device), rows)
 
 
 def to_tensor(x: NDArray[np.generic], normalisation: Normalisation, full_scale: float, device: torch.device) -> Tensor:
     """What a net sees of raw examples. x: (B, C, *S) uint8 or float32. Returns float32, channels last in memory."""
-    raw = torch.from_numpy(np.require(x, requirements=["C", "W"])).to(device)
+    return normalised(torch.from_numpy(np.require(x, requirements=["C", "W"])).to(device), normalisation, full_scale)
+
+
+def normalised(raw: Tensor, normalisation: Normalisation, full_scale: float) -> Tensor:
+    """The same of examples that lie on a device already."""
+    device = raw.device
     axes = (1, -1, *[1] * (raw.dim() - 2))
     mean = torch.tensor(normalisation.mean, dtype=torch.float64, device="cpu") * full_scale
     std = torch.tensor(normalisation.std, dtype=torch.float64, device="cpu") * full_scale
     values = (raw.float() - mean.float().to(device).reshape(axes)) / std.float().to(device).reshape(axes)
     return values.contiguous(memory_format=memory_format(values.dim()))
+
+
+def _keep(dataset: Dataset, rows: NDArray[np.int64], device: torch.device) -> Tensor | None:
+    """The raw examples of these rows, in order, on a GPU that has room for them."""
+    if device.type != "cuda" or (np.diff(rows) <= 0).any():
+        return None
+    x = dataset.samples.x
+    size = len(rows) * int(np.prod(x.shape[1:])) * x.dtype.itemsize
+    if size > KEPT * torch.cuda.mem_get_info(device)[0]:
+        return None
+    return on_device(x, rows, device)
+
+
+def on_device(x: NDArray[np.generic], rows: NDArray[np.int64], device: torch.device) -> Tensor:
+    """(n, C, *S) rows of x, copied a part at a time."""
+    kept = torch.empty((len(rows), *x.shape[1:]), dtype=torch.from_numpy(x[:1].copy()).dtype, device=device)
+    for start in range(0, len(rows), 4096):
+        kept[start : start + 4096] = torch.from_numpy(x[rows[start : start + 4096]]).to(device)
+    return kept
 
 
 def memory_format(dimensions: int) -> torch.memory_format:

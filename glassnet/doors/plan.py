@@ -23,12 +23,15 @@ from glassnet.doors.folder import CHECKPOINTS
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, weights, zoo
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.text import Row
+from glassnet.nets.text import Row, Spec
 from glassnet.nets.weights import Weights
 from glassnet.training import recipe as recipes
 from glassnet.training.machine import Machine, choose_device, choose_threads, look_at_machine, using
 from glassnet.training.recipe import Recipe
+from glassnet.training.scout import EASY, glance
 from glassnet.training.trainer import Trainer
+from glassnet.training.whitening import EXAMPLES, can_be_whitened, whiten
+from glassnet.words import percent
 
 RUN = "run.json"
 MEASURED = 0.03  # share of --minutes that measuring the speed may take
@@ -74,18 +77,21 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
     sides = split(dataset, settings.seed)
     machine = look_at_machine(choose_device(settings.device))
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
-    count = int(sides.counts[TRAIN].sum())
     given = weights.find(settings.weights) if settings.weights else None
-    named = settings.net or (given.net if given else "")
-    spec = zoo.find(named) if named else zoo.choose(dataset.shape, dataset.classes, count)
-    rows = text.measure(spec, dataset.shape, len(dataset.classes))
     normalisation = given.normalisation_for(dataset.shape[0]) if given else None
     if normalisation is None:
         normalisation = learn_normalisation(dataset, sides.rows(TRAIN))
-    recipe, why = _with_threads(choice.recipe, settings, machine, rows)
-    if why:  # so that the command of this training says it too
+    recipe, why = choice.recipe, choice.notes
+    named = settings.net or (given.net if given else "")
+    if named:
+        spec = zoo.find(named)
+    else:
+        spec, recipe, more = _suitable(dataset, sides, settings, recipe, normalisation, machine)
+        why += more
+    recipe, fewer = _with_threads(recipe, settings, machine, text.measure(spec, dataset.shape, len(dataset.classes)))
+    if fewer:  # so that the command of this training says it too
         settings = replace(settings, threads=recipe.threads)
-    notes = (*dataset.notes, *sides.notes, *choice.notes, *why)
+    notes = (*dataset.notes, *sides.notes, *why, *fewer)
     plan = Plan(source, reading, settings, str(spec), recipe, normalisation, fingerprint(dataset, sides), notes)
     if given:
         plan = replace(plan, notes=(*notes, *_begun_with(given, plan, dataset)))
@@ -147,12 +153,17 @@ def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) ->
     return train, val, test
 
 
-def build(plan: Plan, dataset: Dataset, begun: bool = False) -> ConvNet:
-    """The net of a plan before its first step. begun: whether it gets a checkpoint's weights anyway."""
-    net = ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes), plan.recipe.seed)
-    if plan.settings.weights and not begun:
-        weights.lay_in(net, weights.find(plan.settings.weights), dataset.classes)
-    return net
+def build(plan: Plan, dataset: Dataset) -> ConvNet:
+    """The net of a plan, with random weights."""
+    return ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes), plan.recipe.seed)
+
+
+def begin(net: ConvNet, plan: Plan, train: Loader) -> None:
+    """Gives a net what it begins its training with beside random weights: those of --weights, or whitening kernels."""
+    if plan.settings.weights:
+        weights.lay_in(net, weights.find(plan.settings.weights), train.dataset.classes)
+    elif can_be_whitened(net):
+        whiten(net, train.some(EXAMPLES))
 
 
 def _begun_with(given: Weights, plan: Plan, dataset: Dataset) -> tuple[str, ...]:
@@ -163,6 +174,23 @@ def _begun_with(given: Weights, plan: Plan, dataset: Dataset) -> tuple[str, ...]
     if given.side <= longer * 1.3:
         return (done,)
     return done, f"these weights were made with pictures of {given.side} pixels; here they have {longer} (--size)"
+
+
+def _suitable(
+    dataset: Dataset, sides: Split, settings: Training, recipe: Recipe, normalisation: Normalisation, machine: Machine
+) -> tuple[Spec, Recipe, tuple[str, ...]]:
+    """The net and the epochs that suit the data. Of many examples a small net first learns some, for a second or so:
+    where that is enough to tell most held-out ones apart, it is enough for all.
+    """
+    count = int(sides.counts[TRAIN].sum())
+    small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes else None
+    if small is not None:
+        right = glance(small, dataset, sides, normalisation, recipe, torch.device(machine.device))
+        if right >= EASY:
+            epochs = settings.epochs or recipes.easy_epochs(count)
+            note = f"a small net is enough: it is right on {percent(right)} of held-out ones after a glance (--minutes)"
+            return small, replace(recipe, epochs=epochs), (note,)
+    return zoo.choose(dataset.shape, dataset.classes, count), recipe, ()
 
 
 def _with_threads(

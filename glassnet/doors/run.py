@@ -110,7 +110,10 @@ def run(
         train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device))
         checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
         snapshot, notes = checkpoints.latest() if checkpoints else (None, ())
-        trainer = Trainer(plans.build(plan, dataset, begun=snapshot is not None), train, val, plan.recipe)
+        net = plans.build(plan, dataset)
+        if snapshot is None:
+            plans.begin(net, plan, train)
+        trainer = Trainer(net, train, val, plan.recipe)
         if snapshot is not None:
             trainer.restore(snapshot)
         rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))

@@ -1,7 +1,7 @@
 """ARITHMETIC: one output value of any layer written out as values times weights. A rule a layer; knows no pictures.
 
 Every layer is read as a sum: a convolution multiplies a patch by a feature, a pool gives the winner weight 1 and the
-others 0, a ReLU gives its input weight 1 or 0. So one total, one check and one picture serve them all.
+others 0, a ReLU gives its input weight 1 or 0, a GELU one between. So one total, one check, one picture serve them all.
 """
 
 from __future__ import annotations
@@ -126,6 +126,10 @@ def _relu(step: Step, at: Place) -> Arithmetic:
     return _one("relu", step, at, 1.0 if step.inputs[0][0][at].item() > 0 else 0.0)
 
 
+def _gelu(step: Step, at: Place) -> Arithmetic:
+    return _one("gelu", step, at, (1 + math.erf(step.inputs[0][0][at].item() / math.sqrt(2))) / 2)
+
+
 def _batchnorm(step: Step, at: Place) -> Arithmetic:
     layer, k = step.layer, at[0]
     assert isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))
@@ -187,6 +191,7 @@ ARITHMETIC: dict[type[nn.Module], Callable[[Step, Place], Arithmetic]] = {
     nn.MaxPool2d: _pool,
     nn.MaxPool3d: _pool,
     nn.ReLU: _relu,
+    nn.GELU: _gelu,
     nn.BatchNorm1d: _batchnorm,
     nn.BatchNorm2d: _batchnorm,
     nn.BatchNorm3d: _batchnorm,

@@ -39,7 +39,8 @@ SHOWN_VOTES = 7
 TYPES: dict[type[nn.Module], str] = {
     nn.Conv1d: "conv", nn.Conv2d: "conv", nn.Conv3d: "conv",
     nn.MaxPool1d: "pool", nn.MaxPool2d: "pool", nn.MaxPool3d: "pool",
-    nn.ReLU: "relu", nn.BatchNorm1d: "batchnorm", nn.BatchNorm2d: "batchnorm", nn.BatchNorm3d: "batchnorm",
+    nn.ReLU: "relu", nn.GELU: "gelu",
+    nn.BatchNorm1d: "batchnorm", nn.BatchNorm2d: "batchnorm", nn.BatchNorm3d: "batchnorm",
     nn.Linear: "fc", nn.Flatten: "flatten", nn.Dropout: "dropout", Mean: "mean", Add: "add",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Mean, Residual
 from glassnet.nets.network import Criterion, Network, Phase
-from glassnet.nets.spec import BatchNorm, Block, Conv, Dropout, Fc, Flow, Layer, Pool, Relu
+from glassnet.nets.spec import BatchNorm, Block, Conv, Dropout, Fc, Flow, Gelu, Layer, Pool, Relu
 from glassnet.nets.spec import Mean as MeanLayer
 from glassnet.nets.text import Spec, measure, names
 
@@ -67,6 +67,8 @@ def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
             return POOLS[axes](layer.window, layer.stride, layer.padding, ceil_mode=not layer.same)
         case Relu():
             return nn.ReLU()
+        case Gelu():
+            return nn.GELU()
         case BatchNorm():
             return NORMS[axes](channels)
         case Dropout():

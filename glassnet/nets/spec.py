@@ -170,6 +170,17 @@ class Relu(Word):
 
 
 @dataclass(frozen=True)
+class Gelu(Word):
+    """`gelu`: each value times the share of a normal distribution that lies below it: a relu with its corner rounded.
+
+    Hendrycks and Gimpel 2016, "Gaussian error linear units".
+    """
+
+    form: ClassVar[str] = "gelu"
+    needs_grid: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
 class BatchNorm(Word):
     """`batchnorm`: each map brought to mean 0 and spread 1, then scaled and shifted by two trained numbers."""
 
@@ -340,5 +351,5 @@ def nearest(name: str, words: list[str], *usual: str) -> str:
 
 
 LAYERS: dict[str, type[Layer]] = {
-    kind.form.split()[0]: kind for kind in (Conv, Pool, Relu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Fc)
+    kind.form.split()[0]: kind for kind in (Conv, Pool, Relu, Gelu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Fc)
 }

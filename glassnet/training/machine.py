@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,6 @@ import torch
 from glassnet import files
 from glassnet.config import no_device
 
-FIGURES = 2  # changes when other figures are measured, so that those remembered are measured anew
 RUNS = 12
 LIMIT_S = 0.4  # for one precision; a CPU without bfloat16 instructions is slow at it and needs no second look
 WORTH = 1.2  # bfloat16 is chosen when it is faster than float32 by this factor
@@ -30,7 +29,7 @@ TICKS = 100  # of /proc/stat in a second
 @dataclass(frozen=True)
 class Machine:
     """A device and its measured peaks. gflops: the best rate of a 3x3 convolution, by precision, in GF/s; of int8, of a
-    product of matrices. memory: the best rate of copying, read and written, in GB/s. 0 where it can't be measured.
+    product of matrices. memory: the best rate of copying, read and written, in GB/s; 0 while it was not measured.
     """
 
     device: str
@@ -89,27 +88,26 @@ def using(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def look_at_machine(device: torch.device, again: bool = False) -> Machine:
+def look_at_machine(device: torch.device, whole: bool = False, again: bool = False) -> Machine:
     """Measures the peaks of a device, under a second; remembered, so that the choice stays the same.
 
-    again: whether to measure even so.
+    whole: those of int8 and of memory too, which no choice needs. again: whether to measure even so.
     """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     cores = torch.get_num_threads()
-    identity = [str(device), name, cores, torch.__version__, FIGURES]
+    identity = [str(device), name, cores, torch.__version__]
     memory = files.workspace() / "machine.json"
     try:
         known = json.loads(memory.read_text("utf-8"))
-        if known["identity"] == identity and not again:
-            return Machine(**known["machine"])
+        machine = Machine(**known["machine"])
+        if known["identity"] == identity and not again and (machine.memory or not whole):
+            return machine
     except (OSError, ValueError, KeyError, TypeError):
         pass  # measured for the first time, or the note was damaged: measure
-    gflops = {
-        "float32": _peak(device, torch.float32),
-        "bfloat16": _peak(device, torch.bfloat16),
-        "int8": _peak_int8(device),
-    }
-    machine = Machine(str(device), name, cores, gflops, _peak_memory(device))
+    gflops = {"float32": _peak(device, torch.float32), "bfloat16": _peak(device, torch.bfloat16)}
+    machine = Machine(str(device), name, cores, gflops)
+    if whole:
+        machine = replace(machine, gflops=gflops | {"int8": _peak_int8(device)}, memory=_peak_memory(device))
     files.write_json(memory, {"identity": identity, "machine": asdict(machine)})
     return machine
 

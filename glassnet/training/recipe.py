@@ -12,11 +12,15 @@ from glassnet.data.augment import Augmentation
 from glassnet.data.dataset import TRAIN, Dataset
 from glassnet.data.split import Split
 from glassnet.data.symmetry import Symmetry, symmetry
+from glassnet.nets.zoo import MANY
 
 UNEVEN = 1.5  # classes are weighed when the largest has this many times the examples of the smallest
 EXAMPLES_SEEN = 3000.0  # epochs are this over the square root of the examples, within EPOCHS
-EPOCHS = (12, 60)
+EPOCHS = (8, 60)
+FEWER = 0.5  # times as many, where the examples are MANY and the net is large
+GLANCES = 100_000  # examples seen in a training of a small net on easy data, in at least two epochs
 BATCHES = (32, 512)
+LEARNING, TUNING = 0.01, 0.001  # highest learning rate, of a net that begins anew and of one that begins with weights
 SMALL = 24  # pixels a side
 
 
@@ -73,7 +77,7 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
     recipe = Recipe(
         epochs=settings.epochs or default_epochs(count),
         batch=settings.batch or min(max(_power_of_two(count / 40), BATCHES[0]), BATCHES[1]),
-        learning_rate=settings.learning_rate or 0.01,
+        learning_rate=settings.learning_rate or (TUNING if settings.weights else LEARNING),
         weight_decay=0.02,
         smoothing=0.1,
         warm=0.2,
@@ -85,9 +89,15 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
     return Choice(recipe, _notes(split, weight, augmentation, found))
 
 
+def easy_epochs(examples: int) -> int:
+    """How often each example is seen where a small net tells them apart at a glance."""
+    return min(max(round(GLANCES / examples), 2), EPOCHS[1])
+
+
 def default_epochs(examples: int) -> int:
     """How often each example is seen: fewer times when there are many."""
-    return min(max(round(EXAMPLES_SEEN / math.sqrt(examples)), EPOCHS[0]), EPOCHS[1])
+    share = FEWER if examples >= MANY else 1
+    return min(max(round(share * EXAMPLES_SEEN / math.sqrt(examples)), EPOCHS[0]), EPOCHS[1])
 
 
 def _augmentation(dataset: Dataset, found: Symmetry | None) -> Augmentation:
@@ -126,6 +136,8 @@ def _notes(
         if mirror and mirror.plain >= 0:
             why = f" (a linear model is right on {mirror.plain * 100:.0f} %, mirrored {mirror.mirrored * 100:.0f} %)"
         notes += (f"varied: {augmentation.describe()}{why}",)
+    if augmentation.mirror_x:
+        notes += ("an answer is the mean over a picture and its mirror image",)
     return notes
 
 

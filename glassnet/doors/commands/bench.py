@@ -67,7 +67,7 @@ class Measured:
 def bench(data: str | None, settings: Training, reading: Reading, again: bool, json: bool) -> None:
     """Prints the peaks of this machine, measured once, and a profile of a training step."""
     keep_memory()
-    machine = look_at_machine(choose_device(settings.device), again)
+    machine = look_at_machine(choose_device(settings.device), whole=True, again=again)
     steps = []
     screen = console(json)
     if not json:

@@ -248,8 +248,8 @@ function openLens() {
   const held = holds(step, channel);
   const shown = held ? valueAt(step, channel, place) : null;
   lens.replaceChildren(el("h3", { textContent: title(chosen) }));
-  const write = { conv, pool, relu, batchnorm, fc: sumOfValues, mean, add }[step.type];
-  const lacks = ["pool", "relu", "batchnorm", "add"].includes(step.type) && step.inputs.some((_, i) => !holds(source(step, i), channel));
+  const write = { conv, pool, relu, gelu, batchnorm, fc: sumOfValues, mean, add }[step.type];
+  const lacks = ["pool", "relu", "gelu", "batchnorm", "add"].includes(step.type) && step.inputs.some((_, i) => !holds(source(step, i), channel));
   if (step === input) lens.append(el("p", { className: "sum", textContent: `The net sees ${two(shown)} here.` }));
   else if (!held && !(step.type === "conv" && partTerms(step, channel, place))) lens.append(el("p", { className: "sum", textContent: "This page holds the strongest maps of each layer; this is a weaker one." }));
   else if (lacks) lens.append(el("p", { className: "sum", textContent: `${two(shown)}. The map that it was made from is not in this page.` }));
@@ -408,6 +408,24 @@ function relu(lens, step, channel, place, shown) {
   lens.append(linkTo(from, channel, place, `Where it comes from: the same place in ${from.name}`));
 }
 
+function gelu(lens, step, channel, place, shown) {
+  const from = source(step);
+  const v = valueAt(from, channel, place);
+  const share = below(v);
+  lens.append(el("p", { className: "sum", textContent: `Of ${two(v)} a share of ${two(share)} is let through: the more, the larger it is.` }));
+  result(lens, `${two(v)} × ${two(share)}`, v * share, colour(step, v * share));
+  check(lens, v * share, shown);
+  lens.append(linkTo(from, channel, place, `Where it comes from: the same place in ${from.name}`));
+}
+
+// The share of a normal distribution that lies below v, to 0.0000002. Abramowitz and Stegun 7.1.26.
+function below(v) {
+  const x = Math.abs(v) / Math.SQRT2;
+  const t = 1 / (1 + 0.3275911 * x);
+  const tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * Math.exp(-x * x);
+  return v > 0 ? 1 - tail / 2 : tail / 2;
+}
+
 function batchnorm(lens, step, channel, place, shown) {
   const from = source(step);
   if (!step.weight) return lens.append(el("p", { className: "sum", textContent: `About ${two(shown)}: its input, scaled and shifted.` }));
@@ -513,9 +531,9 @@ function becomes(step, channel, [r, c], shown) {
       lines.push([`${next.name} uses it in its sums`, ""]);
       break;
     }
-    if (next.type === "relu" || next.type === "batchnorm" || next.type === "dropout") {
+    if (["relu", "gelu", "batchnorm", "dropout"].includes(next.type)) {
       const v = valueAt(next, channel, [r, c]);
-      if (next.type !== "dropout") lines.push([next.type === "relu" ? (v ? "relu keeps" : "relu makes it") : "batchnorm makes it", two(v)]);
+      if (next.type !== "dropout") lines.push([next.type === "relu" ? (v ? "relu keeps" : "relu makes it") : `${next.type} makes it`, two(v)]);
       if (next.type === "relu" && !v) break;
       shown = v;
     } else if (next.type === "pool") {
