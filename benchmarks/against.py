@@ -9,9 +9,10 @@ import argparse
 import datetime
 import json
 import os
-import resource
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,17 +76,17 @@ def run(command: list[str | Path], cwd: Path, extra: dict[str, str] | None = Non
     begun = time.time()
     variables = {**os.environ, **(extra or {}), "BEGUN": str(begun), "TF_CPP_MIN_LOG_LEVEL": "3"}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    try:
-        done = subprocess.run(
-            command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=LIMIT, check=False
-        )
-    except subprocess.TimeoutExpired as stopped:
-        printed = stopped.stdout.decode() if isinstance(stopped.stdout, bytes) else stopped.stdout or ""
-        return Run(time.time() - begun, parsed(printed), 0, f"over {LIMIT} s")
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    error = "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["failed"])[-1]
-    return Run(time.time() - begun, parsed(done.stdout), max(most, before) / 1024, error)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(command, cwd=cwd, env=variables, stdout=out, stderr=err)
+        timer = threading.Timer(LIMIT, process.kill)
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)  # of this process and its own children alone
+        timer.cancel()
+        seconds = time.time() - begun
+        out.seek(0)
+        err.seek(0)
+        error = "" if status == 0 else (err.read().strip().splitlines() or ["stopped"])[-1]
+        return Run(seconds, parsed(out.read()), usage.ru_maxrss / 1024, error)
 
 
 def parsed(printed: str) -> list[dict[str, float]]:

@@ -80,6 +80,26 @@ def test_copies_vary_from_epoch_to_epoch_and_asking_never_varies_them(digits):
     assert np.allclose(asked.x.numpy(), digits.samples.x[:40] / 255)
 
 
+def test_a_copy_is_mirrored_in_every_other_epoch(digits):
+    varied = loader(digits, range(90), 16, augmentation=Augmentation(mirror_x=True), seed=4)
+    plain = digits.samples.x / np.float32(255)
+    seen = []
+    for epoch in range(4):
+        mirrored = {}
+        for batch in varied.shuffled(epoch):
+            for row, x in zip(batch.rows.tolist(), batch.x.numpy(), strict=True):
+                as_it_is, turned = (
+                    np.allclose(x, plain[row], atol=1e-5),
+                    np.allclose(x, plain[row, :, :, ::-1], atol=1e-5),
+                )
+                assert as_it_is or turned
+                mirrored[row] = turned and not as_it_is
+        seen.append([mirrored[row] for row in range(90)])
+    assert seen[0] == seen[2] != seen[1] == seen[3]
+    assert all(a != b for a, b in zip(seen[0], seen[1], strict=True)), "no digit is its own mirror image"
+    assert 25 < sum(seen[0]) < 65
+
+
 def test_in_order_brings_every_example_once_and_a_smaller_last_batch(digits):
     batches = list(loader(digits, range(5, 75), 32).in_order())
     assert [len(batch.rows) for batch in batches] == [32, 32, 6]

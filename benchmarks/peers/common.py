@@ -8,6 +8,7 @@ prints a line of JSON an epoch: seconds since the process began, accuracy on the
 import argparse
 import json
 import os
+import random
 import time
 from pathlib import Path
 
@@ -29,11 +30,12 @@ def arguments() -> argparse.Namespace:
 
 
 def arrays(root: Path) -> tuple[np.ndarray, np.ndarray]:
-    """All pictures of class folders as (N, H, W[, 3]) uint8, and their classes (N,)."""
+    """All pictures of class folders, shuffled as tutorials get them: (N, H, W[, 3]) uint8, and classes (N,)."""
     from PIL import Image
 
     classes = sorted(path.name for path in root.iterdir() if path.is_dir())
     files = [(file, k) for k, name in enumerate(classes) for file in sorted((root / name).iterdir())]
+    random.Random(0).shuffle(files)
     return np.stack([np.asarray(Image.open(file)) for file, _ in files]), np.array([k for _, k in files])
 
 

@@ -41,10 +41,11 @@ class Augmentation:
         return ", ".join(part for part in parts if part) or "as they are"
 
 
-def augment(x: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
+def augment(x: Tensor, how: Augmentation, random: torch.Generator, mirrored: Tensor | None = None) -> Tensor:
     """Varies each picture of a batch in its own way. x: (B, C, H, W), any range. Returns the same shape.
 
-    What comes in from beyond the edge is the edge mirrored. random: a generator on the CPU.
+    What comes in from beyond the edge is the edge mirrored. random: a generator on the CPU. mirrored: (B,) bool, which
+    are mirrored left-right where that is wanted; a coin decides otherwise.
     """
     if how.is_still:
         return x
@@ -53,6 +54,8 @@ def augment(x: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
     size = 1 + _between(count, how.scale, random)
     sine, cosine = torch.sin(angle) * size, torch.cos(angle) * size
     flip_x = _signs(count, how.mirror_x, random)
+    if how.mirror_x and mirrored is not None:
+        flip_x = 1.0 - 2.0 * mirrored
     flip_y = _signs(count, how.mirror_y, random)
     shift = torch.rand(count, 2, generator=random) * 2 - 1
     if how.turn or how.scale:

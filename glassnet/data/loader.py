@@ -53,6 +53,7 @@ class Loader:
         self.augmentation = augmentation or Augmentation()
         self.examples = min(examples or len(rows), len(rows))
         self.kept = _keep(dataset, rows, device)
+        self.coin = np.random.default_rng([seed, 8]).integers(0, 2, len(dataset), np.int8)
 
     @property
     def steps(self) -> int:
@@ -63,7 +64,8 @@ class Loader:
         """One epoch of varied copies in a new order, from step `first` on; the batches are of even size.
 
         Small batches are fetched and varied several at a time, for an operation on few examples costs as much as on
-        some hundreds.
+        some hundreds. A copy that was mirrored left-right in one epoch isn't in the next, so that both are seen equally
+        often: Jordan 2024, "94 % on CIFAR-10 in 3.29 seconds on a single GPU", section 3.6.
         """
         order = np.random.default_rng([self.seed, 2, epoch]).permutation(self.rows)[: self.examples]
         batches = np.array_split(order, self.steps)
@@ -72,7 +74,8 @@ class Loader:
             group = batches[start : start + together]
             random = torch.Generator().manual_seed(step_seed(self.seed, epoch, start))
             whole = self._batch(np.concatenate(group))
-            x = augment(whole.x, self.augmentation, random)
+            turn = torch.from_numpy((self.coin[whole.rows] + epoch) % 2 == 1)
+            x = augment(whole.x, self.augmentation, random, turn)
             sizes = [len(rows) for rows in group]
             parts = zip(group, torch.split(x, sizes), torch.split(whole.y, sizes), strict=True)
             for step, (rows, mine, y) in enumerate(parts, start):

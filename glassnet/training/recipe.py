@@ -20,7 +20,7 @@ EPOCHS = (8, 60)
 FEWER = 0.5  # times as many, where the examples are MANY and the net is large
 GLANCES = 100_000  # examples seen in a training of a small net on easy data, in at least two epochs
 BATCHES = (32, 512)
-LEARNING, TUNING = 0.01, 0.001  # highest learning rate, of a net that begins anew and of one that begins with weights
+LEARNING, TUNING = 0.01, 0.003  # highest learning rate, of a net that begins anew and of one that begins with weights
 SMALL = 24  # pixels a side
 
 
