@@ -38,13 +38,14 @@ class Outcome:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file, if it isn't too large. Raises Unreadable."""
     try:
-        found = path.stat()
+        found = os.stat(path)
         size = found.st_size
         if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
             raise Unreadable("is a folder, not a file" if stat.S_ISDIR(found.st_mode) else "is no ordinary file")
         if size > MAX_BYTES:
             raise Unreadable(f"is {size / 1e6:,.0f} MB long, over the limit of {MAX_BYTES / 1e6:.0f} MB")
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror or error}") from error
 

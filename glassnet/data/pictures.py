@@ -20,6 +20,7 @@ MAX_PIXELS_WEBP = 18_000_000  # its decoder takes 16 bytes a pixel, four times w
 
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # of shares, and of 8, 10, 12, 14 and 16 bits
 WIDE_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+PLAIN_MODES = frozenset({"L", "RGB"})
 GREY_MODES = WIDE_MODES | {"1", "L", "LA", "La"}
 KEPT_SIDE = 96  # pictures of one size up to this stay as they are
 STRIP_PIXELS = 1_000_000  # a large picture is converted in strips of this size, to need little memory
@@ -86,7 +87,9 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     grey = len(pixels) == 1 or bool((pixels[0] == pixels[1]).all() and (pixels[1] == pixels[2]).all())
     if channels == 1 and len(pixels) == 3:
         pixels = np.asarray(fitted.convert("L"))[None]
-    return np.ascontiguousarray(np.broadcast_to(pixels, preparation.shape)), Look(size, 1 if grey else 3, highest)
+    if pixels.shape != preparation.shape:
+        pixels = np.broadcast_to(pixels, preparation.shape)
+    return np.ascontiguousarray(pixels), Look(size, 1 if grey else 3, highest)
 
 
 def _open(data: bytes) -> Image.Image:
@@ -127,6 +130,8 @@ def _size(image: Image.Image, orientation: int) -> tuple[int, int]:
 def _shrink(image: Image.Image, longest: int, full_scale: int) -> tuple[Image.Image, int]:
     """The picture as L or RGB on white, averaged down by a whole factor to at least `longest`; its highest value."""
     factor = max(1, max(image.size) // longest)
+    if factor == 1 and image.mode in PLAIN_MODES and "transparency" not in image.info:
+        return image, 0
     small: Image.Image | None = None
     highest = 0
     for top, strip in _strips(image, factor):

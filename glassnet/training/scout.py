@@ -16,8 +16,8 @@ from glassnet.nets.text import Spec
 from glassnet.training.recipe import Recipe
 from glassnet.training.trainer import Trainer, answers
 
-LEARNT, ASKED = 10_000, 2_000  # examples
-BATCH = 128
+LEARNT, ASKED = 5_000, 1_000  # examples
+BATCH = 64
 EASY = 0.9  # right on held-out examples, after so short a look
 
 
