@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glassnet.config import Training
-from glassnet.data.augment import Augmentation
-from glassnet.data.dataset import TRAIN, Dataset
+from glassnet.data.dataset import TRAIN, Augmentation, Dataset
+from glassnet.data.kinds import KINDS
 from glassnet.data.split import Split
 from glassnet.data.symmetry import Symmetry, symmetry
 from glassnet.nets.zoo import MANY
@@ -21,7 +21,6 @@ FEWER = 0.5  # times as many, where the examples are MANY and the net is large
 GLANCES = 100_000  # examples seen in a training of a small net on easy data, in at least two epochs
 BATCHES = (32, 512)
 LEARNING, TUNING = 0.01, 0.003  # highest learning rate, of a net that begins anew and of one that begins with weights
-SMALL = 24  # pixels a side
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,13 @@ class Recipe:
         return self.augmentation.mirror_x
 
     def share(self, done: float) -> float:
-        """The learning rate when a share `done` of all steps is done, of its highest: up in a line, down in a cosine.
+        """The learning rate when a share `done` of all steps is done, of its highest: up in a line, then down in one.
 
-        Smith and Topin 2017, "Super-convergence".
+        Smith and Topin 2017, "Super-convergence"; down to zero: Bergsma et al. 2025, "Straight to zero".
         """
         if done < self.warm:
             return 0.04 + 0.96 * done / self.warm
-        return 0.5 * (1 + math.cos(math.pi * (done - self.warm) / (1 - self.warm)))
+        return (1 - done) / (1 - self.warm)
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,9 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
     """The recipe for a data set: what the settings say, and for the rest what its size and classes suggest."""
     train = split.rows(TRAIN)
     count = len(train)
-    found = symmetry(dataset, train, settings.seed) if settings.augment and dataset.augment else None
-    augmentation = _augmentation(dataset, found)
+    varied = settings.augment and dataset.augment
+    found = symmetry(dataset, train, settings.seed) if varied and KINDS[dataset.kind].mirrored else None
+    augmentation = _augmentation(dataset, found) if varied else Augmentation()
     weight = _class_weight(split)
     recipe = Recipe(
         epochs=settings.epochs or default_epochs(count),
@@ -80,13 +80,13 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
         learning_rate=settings.learning_rate or (TUNING if settings.weights else LEARNING),
         weight_decay=0.02,
         smoothing=0.1,
-        warm=0.2,
+        warm=0.1,
         precision=precision,
         seed=settings.seed,
         augmentation=augmentation,
         class_weight=weight,
     )
-    return Choice(recipe, _notes(split, weight, augmentation, found))
+    return Choice(recipe, _notes(dataset, split, weight, augmentation, found))
 
 
 def easy_epochs(examples: int) -> int:
@@ -101,17 +101,11 @@ def default_epochs(examples: int) -> int:
 
 
 def _augmentation(dataset: Dataset, found: Symmetry | None) -> Augmentation:
-    """Varied copies that are natural for pictures: mirrored only where that was found to keep the classes.
-
-    Small pictures are also turned and scaled; on larger ones the blur of resampling costs more than that brings.
-    """
+    """Copies that are natural for the kind of data, mirrored only where that was found to keep the classes."""
+    natural = KINDS[dataset.kind].vary(dataset.shape)
     if found is None:
-        return Augmentation()
-    side = min(dataset.shape[1:])
-    mirrors = Augmentation(found.left_right.natural, found.up_down.natural)
-    if side < SMALL:
-        return replace(mirrors, shift=round(0.08 * side, 2), turn=10.0, scale=0.1)
-    return replace(mirrors, shift=round(0.1 * side))
+        return natural
+    return replace(natural, mirror_x=found.left_right.natural, mirror_y=found.up_down.natural)
 
 
 def _class_weight(split: Split) -> tuple[float, ...] | None:
@@ -124,7 +118,11 @@ def _class_weight(split: Split) -> tuple[float, ...] | None:
 
 
 def _notes(
-    split: Split, weight: tuple[float, ...] | None, augmentation: Augmentation, found: Symmetry | None
+    dataset: Dataset,
+    split: Split,
+    weight: tuple[float, ...] | None,
+    augmentation: Augmentation,
+    found: Symmetry | None,
 ) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
     if weight is not None:
@@ -135,7 +133,8 @@ def _notes(
         why = ""
         if mirror and mirror.plain >= 0:
             why = f" (a linear model is right on {mirror.plain * 100:.0f} %, mirrored {mirror.mirrored * 100:.0f} %)"
-        notes += (f"varied: {augmentation.describe()}{why}",)
+        axes = KINDS[dataset.kind].axes(dataset.preparation)
+        notes += (f"varied: {augmentation.describe(axes)}{why}",)
     if augmentation.mirror_x:
         notes += ("an answer is the mean over a picture and its mirror image",)
     return notes
