@@ -1,6 +1,7 @@
 """The pages in a real browser: they draw without a complaint, ask no network, and a click opens a sum that is right."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -58,14 +59,17 @@ def canvas(page, step, channel):
 
 def click_cell(page, step, at):
     """Clicks the middle of a cell of a map."""
-    k, r, c = (*at, 0, 0)[:3]
+    k, *place = at
     found = canvas(page, step.name, k)
     more = found.locator("xpath=..").locator("button")
     if not found.count():
         more = page.locator(f'canvas[aria-label^="{step.name}, "]').first.locator("xpath=..").locator("button")
         more.click()
     box = found.bounding_box()
-    h, w = (*step.output.shape[2:], 1, 1)[:2]
+    d, h, w = [1, 1, 1, *step.output.shape[2:]][-3:]
+    i, r, c = [0, 0, 0, *place][-3:]
+    across = math.ceil(math.sqrt(d))  # slices lie side by side
+    r, c, h, w = i // across * h + r, i % across * w + c, math.ceil(d / across) * h, across * w
     found.click(position={"x": (c + 0.5) * box["width"] / w, "y": (r + 0.5) * box["height"] / h})
 
 
@@ -77,8 +81,12 @@ def total(page):
     return number(page.locator("#lens .result .total").inner_text())
 
 
-def test_clicking_a_pixel_of_any_layer_shows_a_sum_that_equals_its_value(show):
-    why = explained(EVERY, (2, 23, 17))
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((2, 23, 17), ("Row", "column")), ((2, 40), ("Moment",)), ((1, 6, 11, 9), ("Slice", "row", "column"))],
+)
+def test_clicking_a_pixel_of_any_layer_shows_a_sum_that_equals_its_value(show, shape, axes):
+    why = explained(EVERY, shape)
     page, random = show(why.html()), np.random.default_rng(0)
     opened = [step for step in why.steps if step.name not in ("flatten", "dropout1", "fc2")]
     assert len(opened) == len(why.steps) - 2
@@ -96,7 +104,7 @@ def test_clicking_a_pixel_of_any_layer_shows_a_sum_that_equals_its_value(show):
                 assert float(apart) < 1e-4
             else:
                 assert step.name == "mean1"
-            place = [f"{axis} {i + 1}" for axis, i in zip(("Row", "column"), at[1:], strict=False)]
+            place = [f"{axis} {i + 1}" for axis, i in zip(axes, at[1:], strict=False)]
             assert all(one in words for one in place)
             assert page.evaluate("location.hash") == "#" + "/".join([step.name, *(str(i + 1) for i in at)])
 
@@ -229,6 +237,8 @@ PAGES = {
     "a hundred classes": lambda _: evaluated([f"class {k}" for k in range(100)], 8)[1],
     "evil names": lambda _: evaluated(EVIL, 20, (3, 50, 60))[1],
     "why": lambda _: explained(EVERY, (3, 60, 50)).html(),
+    "why, a series": lambda _: explained(EVERY, (2, 200)).html(),
+    "why, a volume": lambda _: explained(EVERY, (1, 12, 20, 16)).html(),
     "why, evil": lambda _: explained(EVERY, (1, 23, 23), EVIL, EVIL[0]).html(),
 }
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glassnet as gn
-from glassnet.data.augment import Augmentation, augment
-from glassnet.data.dataset import Normalisation
+from glassnet.data.augment import augment
+from glassnet.data.dataset import Augmentation, Axis, Normalisation
 from glassnet.data.loader import Loader, learn_normalisation, on_device, to_tensor
 
 CPU = torch.device("cpu")
@@ -45,7 +45,9 @@ def test_a_batch_holds_the_examples_of_its_rows(digits):
 
 
 def test_examples_kept_on_a_device_come_in_the_same_batches(digits):
-    one, two = (loader(digits, np.arange(30, 1700, 3), 16, augmentation=Augmentation(shift=1)) for _ in range(2))
+    one, two = (
+        loader(digits, np.arange(30, 1700, 3), 16, augmentation=Augmentation(shift_x=1, shift_y=1)) for _ in range(2)
+    )
     assert one.kept is None, "a CPU needs no copy of what lies in its memory"
     two.kept = on_device(digits.samples.x, two.rows, CPU)
     for batches in (("shuffled", 1), ("in_order", None)):
@@ -63,7 +65,7 @@ def test_the_order_follows_from_the_seed_and_the_epoch(digits):
 
 
 def test_a_later_step_brings_the_same_varied_copies_as_the_whole_epoch(digits):
-    how = Augmentation(mirror_x=True, shift=2, turn=20, scale=0.2)
+    how = Augmentation(mirror_x=True, shift_x=2, shift_y=2, turn=20, scale=0.2)
     whole = list(loader(digits, range(100), 16, augmentation=how, seed=3).shuffled(2))
     rest = list(loader(digits, range(100), 16, augmentation=how, seed=3).shuffled(2, first=4))
     assert len(rest) == len(whole) - 4 == 3
@@ -73,7 +75,7 @@ def test_a_later_step_brings_the_same_varied_copies_as_the_whole_epoch(digits):
 
 
 def test_copies_vary_from_epoch_to_epoch_and_asking_never_varies_them(digits):
-    varied = loader(digits, range(40), 40, augmentation=Augmentation(shift=3), seed=0)
+    varied = loader(digits, range(40), 40, augmentation=Augmentation(shift_x=3, shift_y=3), seed=0)
     by_row = [{int(r): x for r, x in zip(b.rows, b.x, strict=True)} for b in (*varied.shuffled(0), *varied.shuffled(1))]
     assert any(not torch.equal(by_row[0][row], by_row[1][row]) for row in range(40))
     asked = next(varied.in_order())
@@ -155,16 +157,19 @@ def pictures(count, height=12, width=12, channels=1):
     return torch.rand(count, channels, height, width, generator=seeded(1)) - 0.5
 
 
+FLAT = (Axis("row"), Axis("column"))
+
+
 def test_augmentation_at_rest_changes_nothing():
     x = pictures(4)
     assert augment(x, Augmentation(), seeded()) is x
-    assert Augmentation().is_still and Augmentation().describe() == "as they are"
+    assert Augmentation().is_still and Augmentation().describe(FLAT) == "as they are"
 
 
 @pytest.mark.parametrize(("most", "whole"), [(0.5, 0), (1, 1), (1.5, 1), (3, 3)])
 def test_shifts_are_whole_pixels_up_to_the_bound_each_as_often_and_mirror_the_edge(most, whole):
     x = pictures(1, 9, 11, 2)
-    copies = augment(x.expand(4000, -1, -1, -1), Augmentation(shift=most), seeded())
+    copies = augment(x.expand(4000, -1, -1, -1), Augmentation(shift_x=most, shift_y=most), seeded())
     wide = np.pad(x[0].numpy(), ((0, 0), (4, 4), (4, 4)), mode="symmetric")  # (2, 17, 19)
     moves = range(-whole, whole + 1)
     found = torch.zeros(len(moves), len(moves))
@@ -208,12 +213,46 @@ def test_turns_and_scalings_stay_within_their_bounds_and_keep_the_aspect(turn, s
 @given(st.booleans(), st.booleans(), st.floats(0, 4), st.floats(0, 180), st.floats(0, 0.5), st.integers(0, 99))
 def test_copies_hold_nothing_that_was_not_in_the_picture(mirror_x, mirror_y, shift, turn, scale, seed):
     x = pictures(5, 8, 11, 3)
-    copies = augment(x, Augmentation(mirror_x, mirror_y, shift, turn, scale), seeded(seed))
+    copies = augment(x, Augmentation(mirror_x, mirror_y, shift, shift, turn, scale), seeded(seed))
     assert copies.shape == x.shape
     assert (copies.amax((1, 2, 3)) <= x.amax((1, 2, 3)) + 1e-5).all()
     assert (copies.amin((1, 2, 3)) >= x.amin((1, 2, 3)) - 1e-5).all()
 
 
 def test_an_augmentation_says_what_it_does():
-    how = Augmentation(mirror_x=True, shift=4, turn=10, scale=0.1)
-    assert how.describe() == "mirrored left-right, shifted up to 4 px, turned up to 10 degrees, scaled up to 10 %"
+    how = Augmentation(mirror_x=True, shift_x=4, shift_y=4, turn=10, scale=0.1)
+    assert how.describe(FLAT) == "mirrored left-right, shifted up to 4 px, turned up to 10 degrees, scaled up to 10 %"
+
+    sound = Augmentation(shift_x=5, blank_x=8, blank_y=6, edge="border")
+    words = sound.describe((Axis("band"), Axis("moment")))
+    assert words == "shifted up to 5 moments, up to 8 moments and 6 bands blanked"
+    assert Augmentation(shift_x=5, edge="border").describe((Axis("moment"),)) == "shifted up to 5 moments"
+
+
+def test_series_are_shifted_along_their_only_axis_with_the_end_repeated():
+    x = torch.rand(1, 3, 20, generator=seeded()).expand(200, -1, -1)
+    copies = augment(x, Augmentation(shift_x=4, edge="border"), seeded())
+    wide = torch.cat([x[0, :, :1].expand(-1, 4), x[0], x[0, :, -1:].expand(-1, 4)], 1)
+    moves = [min(range(-4, 5), key=lambda m: float((copy - wide[:, 4 + m : 24 + m]).abs().max())) for copy in copies]
+    assert set(moves) == set(range(-4, 5))
+    assert all(torch.allclose(copy, wide[:, 4 + m : 24 + m], atol=1e-5) for copy, m in zip(copies, moves, strict=True))
+
+
+def test_all_slices_of_a_volume_move_alike():
+    x = torch.rand(6, 2, 5, 8, 8, generator=seeded())
+    how = Augmentation(mirror_x=True, shift_x=2, shift_y=2, turn=20, scale=0.2)
+    copies = augment(x, how, seeded(3))
+    for d in range(5):
+        assert torch.allclose(copies[:, :, d], augment(x[:, :, d], how, seeded(3)), atol=1e-6)
+
+
+def test_blanks_are_one_stretch_of_rows_and_one_of_columns():
+    x = torch.ones(2000, 1, 12, 20)
+    hidden = augment(x, Augmentation(blank_x=5, blank_y=3), seeded())[:, 0] < 0.5
+    rows, columns = hidden.all(2), hidden.all(1)  # (2000, 12), (2000, 20)
+    assert torch.equal(hidden, rows[:, :, None] | columns[:, None, :])
+    for found, most in ((rows, 3), (columns, 5)):
+        edges = (found[:, 1:] != found[:, :-1]).sum(1)
+        assert int(edges.max()) <= 2  # one stretch
+        assert sorted(set(found.sum(1).tolist())) == list(range(most + 1))
+        assert found.any(0).all()  # anywhere

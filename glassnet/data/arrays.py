@@ -1,6 +1,7 @@
 """Arrays: `.npz` files with x, y (or x_train, y_train, x_test, y_test), streamed into the cache without unpacking.
 
-The number of dimensions says what they are; here those of pictures: (N, H, W), (N, H, W, C) and (N, C, H, W).
+The number of dimensions says what they are: series (N, T) and (N, C, T), pictures (N, H, W), (N, H, W, C) and
+(N, C, H, W), volumes (N, D, H, W), (N, D, H, W, C) and (N, C, D, H, W). Few rows of many values are channels of series.
 """
 
 from __future__ import annotations
@@ -13,13 +14,26 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache
-from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Array, Dataset, Names, Preparation, Samples, digests
+from glassnet.data.dataset import (
+    NOT_GIVEN,
+    TEST,
+    TRAIN,
+    VAL,
+    Array,
+    Dataset,
+    Kind,
+    Names,
+    Preparation,
+    Samples,
+    digests,
+)
 from glassnet.data.decoding import take_room
 from glassnet.data.listing import sorted_classes, stamp_of
 from glassnet.data.reading import Progress
@@ -30,6 +44,9 @@ PARTS = {"": NOT_GIVEN, "_train": TRAIN, "_val": VAL, "_valid": VAL, "_test": TE
 CHUNK_VALUES = 2_000_000
 MAX_VALUES = 8_000_000  # of one example: a colour picture of 1920x1080 has 6.2 million
 MAX_CHANNELS = 4
+MAX_ROWS, LONGER = 12, 4  # x of up to so many rows, this many times as long, holds the channels of series
+AXES = {"series": 1, "pictures": 2, "volumes": 3}
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError, SyntaxError, TokenError)
 LARGE_BYTES, MOST_PACKED = 256_000_000, 900  # a larger member packed tighter holds nothing but one value
 
 
@@ -44,18 +61,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What an npz declares, before any values are read. shape: (C, H, W) of one example."""
+    """What an npz declares, before any values are read. kind: by its name. shape: (C, *S) of one example."""
 
     path: Path
     parts: tuple[Part, ...]
-    shape: tuple[int, int, int]
+    kind: str
+    shape: tuple[int, ...]
     channels_last: bool
 
 
-def look_into(path: Path, need_labels: bool = True) -> Contents:
+def look_into(path: Path, need_labels: bool = True, kind: str | None = None) -> Contents:
     """Reads the headers of an npz. Raises GlassnetError when it holds no examples of a known layout.
 
-    need_labels: whether an x without its y counts for nothing.
+    need_labels: whether an x without its y counts for nothing. kind: what the examples are, if a person says it.
     """
     with _opened(path) as archive:
         names = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -77,11 +95,10 @@ def look_into(path: Path, need_labels: bool = True) -> Contents:
             raise GlassnetError(f"{path}, x{part.suffix}", expected="numbers", found=found, fix="Convert it")
     if all(part.shape[:1] == (0,) for part in parts):
         raise GlassnetError(str(path), expected="examples", found="none: x is empty", fix="Save it again")
-    shape, last = _layout(path, shapes.pop())
-    return Contents(path, parts, shape, last)
+    return Contents(path, parts, *_layout(path, shapes.pop(), kind))
 
 
-def read_steps(contents: Contents) -> Generator[Progress, None, Dataset]:
+def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Dataset]:
     """The arrays as a data set. Yields progress while they are copied into the cache."""
     path = contents.path
     stat = path.stat()
@@ -106,8 +123,9 @@ def read_steps(contents: Contents) -> Generator[Progress, None, Dataset]:
         digest,
         np.tile(np.array(contents.shape[1:], np.int32), (len(y), 1)),
     )
-    settings = {"full_scale": 65535, "floats": int(x.dtype != np.uint8)}
-    return Dataset("pictures", path.stem, classes, samples, Preparation(contents.shape, settings))
+    preparation = Preparation(contents.shape, {"full_scale": 65535, "floats": int(x.dtype != np.uint8)})
+    detail = kind.describe(samples.sizes, preparation)
+    return Dataset(kind.name, path.stem, classes, samples, preparation, one=kind.one, detail=detail)
 
 
 @contextmanager
@@ -118,7 +136,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except OSError as error:
         raise GlassnetError(str(path), found=f"can't be read: {error.strerror or error}", fix="Check it") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError) as error:
+    except DAMAGE as error:
         found = clipped(str(error), 100) or "a damaged one"
         raise GlassnetError(str(path), expected="a whole .npz file", found=found, fix="Save it again") from error
 
@@ -156,27 +174,45 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.
     return tuple(shape), fortran, dtype
 
 
-def _layout(path: Path, shape: tuple[int, ...]) -> tuple[tuple[int, int, int], bool]:
-    """(C, H, W) and whether channels stand last."""
+def _layout(path: Path, shape: tuple[int, ...], kind: str | None) -> tuple[str, tuple[int, ...], bool]:
+    """The kind, (C, *S) and whether channels stand last."""
     if shape and not 0 < math.prod(shape) <= MAX_VALUES:
         expected = f"examples of 1 to {MAX_VALUES:,} values"
         raise GlassnetError(str(path), expected=expected, found=by(shape), fix="Resize them")
-    if len(shape) == 2:
-        return (1, shape[0], shape[1]), False
-    if len(shape) == 3 and shape[2] <= MAX_CHANNELS:
-        return (shape[2], shape[0], shape[1]), True
-    if len(shape) == 3 and shape[0] <= MAX_CHANNELS:
-        return (shape[0], shape[1], shape[2]), False
+    kind = kind or _kind(shape)
+    axes = AXES.get(kind or "", -9)
+    if len(shape) == axes:
+        return str(kind), (1, *shape), False
+    most = max(MAX_ROWS, *shape[:1]) if axes == 1 else MAX_CHANNELS
+    if len(shape) == axes + 1 and shape[-1] <= (MAX_ROWS if axes == 1 else most) and shape[0] > shape[-1]:
+        return str(kind), (shape[-1], *shape[:-1]), True
+    if len(shape) == axes + 1 and shape[0] <= most:
+        return str(kind), shape, False
     raise GlassnetError(
         str(path),
-        expected="pictures: x of (N, H, W), (N, H, W, C) or (N, C, H, W)",
+        expected="x of (N, T) or (N, C, T), (N, H, W[, C]) or (N, C, H, W), (N, D, H, W[, C]) or (N, C, D, H, W)",
         found=f"x of N x {by(shape)}" if shape else "x without axes",
-        fix="Reshape x",
+        fix="Reshape x, or name its --kind",
     )
 
 
+def _kind(shape: tuple[int, ...]) -> str | None:
+    """What examples of a shape are, by their number of axes and of channels."""
+    few = [side for side in (shape[0], shape[-1]) if side <= MAX_CHANNELS] if shape else []
+    match len(shape):
+        case 1:
+            return "series"
+        case 2:
+            return "series" if min(shape) <= MAX_ROWS and max(shape) >= LONGER * min(shape) else "pictures"
+        case 3:
+            return "pictures" if few else "volumes"
+        case 4:
+            return "volumes" if few else None
+    return None
+
+
 def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
-    """Streams x into folder/x.npy, (N, C, H, W); splits, labels and digests into folder/columns.npz."""
+    """Streams x into folder/x.npy, (N, C, *S); splits, labels and digests into folder/columns.npz."""
     total = sum(part.shape[0] for part in contents.parts)
     factor = _factor(contents)
     dtype = np.float32 if factor is None else np.uint8
@@ -209,7 +245,7 @@ def _narrow(values: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def rows(contents: Contents, part: Part) -> Iterator[NDArray[np.generic]]:
-    """X in chunks of (n, C, H, W), read from the archive as a stream."""
+    """X in chunks of (n, C, *S), read from the archive as a stream."""
     each = int(np.prod(part.shape[1:]))
     chunk = max(1, CHUNK_VALUES // each)
     with _opened(contents.path) as archive, archive.open(f"x{part.suffix}.npy") as member:
@@ -219,7 +255,7 @@ def rows(contents: Contents, part: Part) -> Iterator[NDArray[np.generic]]:
             raw = member.read(count * each * part.dtype.itemsize)
             rows = np.frombuffer(raw, part.dtype).reshape(count, *part.shape[1:])
             if contents.channels_last:
-                rows = rows.transpose(0, 3, 1, 2)  # (n, C, H, W)
+                rows = np.moveaxis(rows, -1, 1)  # (n, C, *S)
             yield rows.reshape(count, *contents.shape)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from glassnet.data.dataset import Array, Dataset
+from glassnet.data.dataset import Dataset, Kind
 
 ROWS, COLUMNS = 20, 12
 CELL, GAP, LABEL, EDGE = 64, 8, 140, 24
 PAPER, INK, QUIET = (252, 251, 248), (28, 27, 24), (107, 103, 94)
 
 
-def contact_sheet(dataset: Dataset) -> bytes:
-    """A PNG with a row a class, examples spread evenly over each."""
+def contact_sheet(dataset: Dataset, kind: Kind) -> bytes:
+    """A PNG with a row a class, examples spread evenly over each, as people see examples of the kind."""
     shown = min(len(dataset.classes), ROWS)
     size = (EDGE * 2 + LABEL + COLUMNS * (CELL + GAP), EDGE * 2 + shown * (CELL + GAP) + 24)
     sheet = Image.new("RGB", size, PAPER)
@@ -27,7 +28,7 @@ def contact_sheet(dataset: Dataset) -> bytes:
         draw.text((EDGE, top + CELL / 2 - 16), dataset.classes[k][:20], INK, font)
         draw.text((EDGE, top + CELL / 2), f"{len(mine):,}", QUIET, font)
         for column, row in enumerate(mine[np.linspace(0, len(mine) - 1, min(COLUMNS, len(mine))).astype(int)]):
-            example = _fitted(dataset.samples.x[int(row)])
+            example = _fitted(kind.picture(dataset.samples.x[int(row)], dataset.preparation))
             left = EDGE + LABEL + column * (CELL + GAP)
             sheet.paste(example, (left + (CELL - example.width) // 2, top + (CELL - example.height) // 2))
     rest = len(dataset.classes) - shown
@@ -38,12 +39,9 @@ def contact_sheet(dataset: Dataset) -> bytes:
     return data.getvalue()
 
 
-def _fitted(x: Array) -> Image.Image:
-    """One example in a cell. x: (C, H, W)."""
-    if x.dtype != np.uint8:
-        low, high = float(x.min()), float(x.max())
-        x = ((x - low) * (255 / (high - low or 1))).astype(np.uint8)
-    image = Image.fromarray(x[0] if len(x) < 3 else x[:3].transpose(1, 2, 0)).convert("RGB")
+def _fitted(x: NDArray[np.uint8]) -> Image.Image:
+    """One example in a cell. x: (1 or 3, H, W)."""
+    image = Image.fromarray(x[0] if len(x) < 3 else x.transpose(1, 2, 0)).convert("RGB")
     scale = CELL / max(image.size)
     sides = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     return image.resize(sides, Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -87,11 +87,12 @@ def decode_rows(
 def decode_all(
     kind: Kind, root: Path, names: Sequence[str], preparation: Preparation, file: Path, seconds: float
 ) -> Iterator[list[Outcome]]:
-    """Decodes every file into the array at `file`, (N, C, *S) uint8; yields outcomes a chunk at a time, in any order.
+    """Decodes every file into the array at `file`, (N, C, *S); yields outcomes a chunk at a time, in any order.
 
     seconds: about how long that takes one process; decides whether more help.
     """
-    target = new_array(file, (len(names), *preparation.shape))
+    dtype = np.float32 if preparation.settings.get("floats") else np.uint8
+    target = new_array(file, (len(names), *preparation.shape), dtype)
     rows = list(enumerate(names))
     chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
     workers = min(_cores(), len(chunks))
@@ -104,9 +105,11 @@ def decode_all(
     target.flush()
 
 
-def new_array(file: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
-    """A memory-mapped uint8 array, with its room on the disk taken."""
-    array: np.memmap[tuple[int, ...], np.dtype[np.uint8]] = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+def new_array(
+    file: Path, shape: tuple[int, ...], dtype: type[np.uint8 | np.float32] = np.uint8
+) -> np.memmap[tuple[int, ...], np.dtype[Any]]:
+    """A memory-mapped array, with its room on the disk taken."""
+    array: np.memmap[tuple[int, ...], np.dtype[Any]] = np.lib.format.open_memmap(file, "w+", dtype, shape)
     take_room(file)
     return array
 

@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from glassnet.config import Reading, wrong_value
-from glassnet.data import arrays, digits, pictures, tables, xo
+from glassnet.data import arrays, decoding, digits, pictures, series, sounds, tables, volumes, xo
 from glassnet.data.dataset import Dataset, Kind, Preparation
-from glassnet.data.listing import Listing, list_folder, list_named
+from glassnet.data.listing import Listing, list_folder, list_named, usual
 from glassnet.data.places import refuse_missing
 from glassnet.data.reading import Progress, Wish, guess, read_files
 from glassnet.errors import GlassnetError
 from glassnet.words import listed
 
+TRIED = 5  # files opened to tell two kinds with one suffix apart
 Steps = Generator[Progress, None, Dataset]
 
 
@@ -51,8 +52,9 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
     if path.is_dir():
         return _files(path, _folder(path, reading), reading, given)
     if path.suffix.lower() == ".npz":
-        contents = arrays.look_into(path)
-        return Source(path.stem, "pictures", (), contents.shape, partial(arrays.read_steps, contents))
+        contents = arrays.look_into(path, kind=reading.kind)
+        kind = KINDS[contents.kind]
+        return Source(path.stem, kind.name, (), contents.shape, partial(arrays.read_steps, contents, kind))
     if path.suffix.lower() in tables.SUFFIXES:
         return _files(path, _table(path, reading), reading, given)
     raise GlassnetError(
@@ -85,7 +87,7 @@ def _folder(path: Path, reading: Reading) -> Listing:
             if (path / f"{name}{suffix}").is_file():
                 return _table(path / f"{name}{suffix}", reading)
     try:
-        return list_folder(path, ALL_SUFFIXES)
+        return _class_folders(path, reading)
     except GlassnetError as error:
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in tables.SUFFIXES and p.name[0] not in "._")
         if len(found) == 1:
@@ -95,6 +97,15 @@ def _folder(path: Path, reading: Reading) -> Listing:
                 str(path), found=f"several tables: {listed([p.name for p in found])}", fix="Name the one to read"
             ) from error
         raise
+
+
+def _class_folders(path: Path, reading: Reading) -> Listing:
+    """Class folders with files of one kind; those of another count as others."""
+    listing = list_folder(path, ALL_SUFFIXES)
+    kind = KINDS[reading.kind] if reading.kind else _kind_of(path, listing)
+    if all(Path(name).suffix.lower() in kind.suffixes for name in listing.names):
+        return listing
+    return list_folder(path, kind.suffixes)
 
 
 def _table(path: Path, reading: Reading) -> Listing:
@@ -114,21 +125,47 @@ def _kind_of(path: Path, listing: Listing) -> Kind:
     """The kind that most of the files have the suffix of."""
     suffixes = Counter(Path(name).suffix.lower() for name in listing.names)
     votes = {name: sum(suffixes[s] for s in kind.suffixes) for name, kind in KINDS.items()}
-    best = max(votes, key=lambda name: votes[name])
-    if not votes[best]:
-        usual = listed([s or "none" for s, _ in suffixes.most_common(3)])
+    most = max(votes.values())
+    if not most:
+        there = listed([s or "none" for s, _ in suffixes.most_common(3)])
         raise GlassnetError(
             str(path),
-            expected=f"files like {listed(sorted(ALL_SUFFIXES), 6)}",
-            found=f"files with the suffix {usual}",
+            expected=f"files like {usual(ALL_SUFFIXES)}",
+            found=f"files with the suffix {there}",
             fix="Choose the column with --path, or convert the files",
         )
-    return KINDS[best]
+    best = [KINDS[name] for name in votes if votes[name] == most]
+    return max(best, key=lambda kind: _understood(kind, listing)) if len(best) > 1 else best[0]
+
+
+def _understood(kind: Kind, listing: Listing) -> int:
+    """How many of a few files are of this kind by their contents; a .npy may be a series or a volume."""
+    names = [name for name in listing.names if Path(name).suffix.lower() in kind.suffixes]
+    return len(decoding.look_at(kind, listing.root, names, TRIED)[0])
 
 
 KINDS = {
-    "pictures": Kind("pictures", "picture", pictures.SUFFIXES, pictures.look, pictures.prepare, pictures.decode),
-}
+    kind.name: kind
+    for kind in (
+        Kind(
+            "pictures", "picture", pictures.SUFFIXES, pictures.look, pictures.prepare, pictures.decode,
+            pictures.vary, pictures.axes, pictures.picture, mirrored=True,
+        ),
+        Kind(
+            "sounds", "sound", sounds.SUFFIXES, sounds.look, sounds.prepare, sounds.decode,
+            sounds.vary, sounds.axes, sounds.picture,
+            describe=sounds.describe, notes=sounds.notes, windows=sounds.windows, playable=sounds.playable,
+        ),
+        Kind(
+            "series", "series", series.SUFFIXES, series.look, series.prepare, series.decode,
+            series.vary, series.axes, series.picture, describe=series.describe,
+        ),
+        Kind(
+            "volumes", "volume", volumes.SUFFIXES, volumes.look, volumes.prepare, volumes.decode,
+            volumes.vary, volumes.axes, volumes.picture, mirrored=True, describe=volumes.describe,
+        ),
+    )
+}  # fmt: skip
 ALL_SUFFIXES = frozenset().union(*(kind.suffixes for kind in KINDS.values()))
 BUILT_IN = {
     "xo": Source("xo", "pictures", xo.CLASSES, (1, 9, 9), xo.read_steps),

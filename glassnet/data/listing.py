@@ -18,6 +18,7 @@ from glassnet.errors import GlassnetError
 from glassnet.words import counted, listed
 
 DIGITS = re.compile(r"(\d+)")
+COMMON = (".csv", ".jpg", ".mp3", ".npy", ".png", ".wav")
 SPLIT_WORDS = {
     "train": TRAIN, "training": TRAIN,
     "val": VAL, "valid": VAL, "validation": VAL, "dev": VAL,
@@ -106,6 +107,11 @@ def list_named(root: Path, names: Sequence[str], labels: Sequence[str], splits: 
         stamp_of(marks),
         notes=_alike(classes),
     )
+
+
+def usual(suffixes: frozenset[str]) -> str:
+    """Some suffixes, those that most people have first."""
+    return listed(sorted(suffixes, key=lambda suffix: (suffix not in COMMON, suffix)), len(COMMON))
 
 
 def files_below(root: Path, suffixes: frozenset[str]) -> list[str]:
@@ -233,7 +239,7 @@ def _no_classes(root: Path, loose: list[str], suffixes: frozenset[str]) -> Glass
         )
     return GlassnetError(
         str(root),
-        expected=f"folders with files like {listed(sorted(suffixes), 6)}",
+        expected=f"folders with files like {usual(suffixes)}",
         found="none",
         fix="Check the path",
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from glassnet.data.dataset import Array, Look, Looks, Preparation, Unreadable
+from glassnet.data.dataset import Array, Augmentation, Axis, Look, Looks, Preparation, Unreadable
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".tif", ".tiff", ".bmp"})
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
@@ -22,6 +22,7 @@ FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # of shares, and of 8, 10, 12,
 WIDE_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 PLAIN_MODES = frozenset({"L", "RGB"})
 GREY_MODES = WIDE_MODES | {"1", "L", "LA", "La"}
+TURNED_SIDE = 24  # pictures below this are turned and scaled; on larger ones the blur costs more than that brings
 KEPT_SIDE = 96  # pictures of one size up to this stay as they are
 STRIP_PIXELS = 1_000_000  # a large picture is converted in strips of this size, to need little memory
 
@@ -90,6 +91,29 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     if pixels.shape != preparation.shape:
         pixels = np.broadcast_to(pixels, preparation.shape)
     return np.ascontiguousarray(pixels), Look(size, 1 if grey else 3, highest)
+
+
+def vary(shape: tuple[int, ...]) -> Augmentation:
+    """Shifted copies of pictures; small ones also turned and scaled."""
+    side = min(shape[1:])
+    if side < TURNED_SIDE:
+        shift = round(0.08 * side, 2)
+        return Augmentation(shift_x=shift, shift_y=shift, turn=10.0, scale=0.1)
+    return Augmentation(shift_x=round(0.1 * side), shift_y=round(0.1 * side))
+
+
+def axes(preparation: Preparation) -> tuple[Axis, ...]:
+    """Rows and columns by their number."""
+    return Axis("row"), Axis("column")
+
+
+def picture(x: Array, preparation: Preparation) -> NDArray[np.uint8]:
+    """(1 or 3, H, W) bytes; numbers of any range are stretched from the lowest to the highest. x: (C, H, W)."""
+    shown = x[:3] if len(x) >= 3 else x[:1]
+    if shown.dtype == np.uint8:
+        return np.asarray(shown, np.uint8)
+    low, high = float(shown.min()), float(shown.max())
+    return np.asarray((shown - low) * (255 / (high - low or 1)), np.uint8)
 
 
 def _open(data: bytes) -> Image.Image:

@@ -87,7 +87,9 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
         skipped=skipped,
         ignored=listing.ignored,
         root=listing.root,
-        notes=listing.notes,
+        notes=(*listing.notes, *kind.notes(decoded.looks.size, decoded.preparation)),
+        one=kind.one,
+        detail=kind.describe(decoded.looks.size, decoded.preparation),
     )
 
 
@@ -166,7 +168,7 @@ def _keep_rows(source: Path, target: Path, rows: NDArray[np.int64]) -> None:
     """Moves an array, without the rows of files that could not be read."""
     whole = np.load(source, mmap_mode="r")
     if len(rows) < len(whole):
-        kept = decoding.new_array(target, (len(rows), *whole.shape[1:]))
+        kept = decoding.new_array(target, (len(rows), *whole.shape[1:]), whole.dtype.type)
         for start in range(0, len(rows), 1024):
             kept[start : start + 1024] = whole[rows[start : start + 1024]]
         kept.flush()

@@ -43,7 +43,8 @@ def symmetry(dataset: Dataset, rows: NDArray[np.int64], seed: int) -> Symmetry:
     """
     random = np.random.default_rng([seed, 3])
     rows = np.sort(random.permutation(rows)[:SAMPLE])
-    x = _coarse(np.asarray(dataset.samples.x[rows], np.float32))  # (n, C, h, w)
+    raw = np.asarray(dataset.samples.x[rows], np.float32)
+    x = _coarse(raw.reshape(len(raw), -1, *raw.shape[-2:]))  # (n, C, h, w); the slices of a volume as channels
     y = dataset.samples.y[rows]
     half = random.permutation(len(rows)) < len(rows) // 2
     weights = _ridge(x[half], np.eye(len(dataset.classes), dtype=np.float32)[y[half]])

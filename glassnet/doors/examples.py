@@ -18,7 +18,12 @@ MOST = 20  # classes
 def write_examples(outcome: Outcome, folder: Path) -> str:
     """Writes one test example a class as PNG, if the data lies in no files. Returns the name of the first, or ""."""
     dataset, test = outcome.dataset, outcome.test
-    if dataset.root is not None or dataset.full_scale != 255 or dataset.shape[0] not in (1, 3):
+    if (
+        dataset.root is not None
+        or dataset.full_scale != 255
+        or len(dataset.shape) != 3
+        or dataset.shape[0] not in (1, 3)
+    ):
         return ""
     first = ""
     for k, name in enumerate(dataset.classes[:MOST]):

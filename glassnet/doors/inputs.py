@@ -24,11 +24,15 @@ MAX_STDIN = 256_000_000
 
 @dataclass(frozen=True)
 class Input:
-    """One example that was asked about. x: (C, *S), raw; None where it can't be read, and error says why."""
+    """One example that was asked about. x: (C, *S), raw; None where it can't be read, and error says why.
+
+    windows: (n, C, *S) all of it, where it is longer than one example; x is then its strongest part.
+    """
 
     name: str
     x: Array | None
     error: str = ""
+    windows: Array | None = None
 
 
 def find_data(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Source:
@@ -65,7 +69,7 @@ def read_one(asked: str, kind: str, preparation: Preparation, full_scale: float)
 def read_file(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Input:
     """One file as a model of this kind sees it."""
     try:
-        return Input(str(path), _scaled(decoding.decode_one(KINDS[kind], path, preparation)[0], full_scale))
+        return _decoded(str(path), decoding.read_bytes(path), kind, preparation, full_scale)
     except Unreadable as error:
         return Input(str(path), None, str(error))
 
@@ -106,10 +110,13 @@ def _bytes(x: NDArray[np.generic], full_scale: float) -> Array:
     return np.asarray(values.round().clip(0, 255), np.uint8)
 
 
-def _scaled(x: Array, full_scale: float) -> Array:
-    if full_scale != 255:
-        raise Unreadable("is a picture, but this model learnt from arrays of numbers: ask with an .npz")
-    return x
+def _decoded(name: str, data: bytes, kind: str, preparation: Preparation, full_scale: float) -> Input:
+    """One file's bytes as a model of this kind sees them. Raises Unreadable."""
+    reader = KINDS[kind]
+    x, _ = reader.decode(data, preparation)
+    if (x.dtype == np.uint8) != (full_scale == 255):
+        raise Unreadable(f"is a {reader.one}, but this model learnt from arrays of numbers: ask with an .npz")
+    return Input(name, x, windows=reader.windows(data, preparation) if reader.windows else None)
 
 
 def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
@@ -122,7 +129,7 @@ def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) ->
         for name in names:
             yield read_file(path / name, kind, preparation, full_scale)
     elif path.suffix.lower() == ".npz":
-        yield from _rows(path, preparation, full_scale)
+        yield from _rows(path, kind, preparation, full_scale)
     elif path.suffix.lower() in tables.SUFFIXES:
         table = tables.read_table(path)
         column = tables.find_column(table, Reading().path, tables.PATH_NAMES, "path")
@@ -132,8 +139,8 @@ def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) ->
         yield read_file(path, kind, preparation, full_scale)
 
 
-def _rows(path: Path, preparation: Preparation, full_scale: float) -> Iterator[Input]:
-    contents = arrays.look_into(path, need_labels=False)
+def _rows(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
+    contents = arrays.look_into(path, need_labels=False, kind=kind if kind in arrays.AXES else None)
     if contents.shape != preparation.shape:
         raise GlassnetError(
             str(path), expected=f"examples of {by(preparation.shape)}", found=by(contents.shape), fix="Resize them"
@@ -160,7 +167,7 @@ def _standard_input(kind: str, preparation: Preparation, full_scale: float) -> I
         lines = data.decode("utf-8").splitlines()
     except UnicodeDecodeError:
         try:
-            yield Input("-", _scaled(KINDS[kind].decode(data, preparation)[0], full_scale))
+            yield _decoded("-", data, kind, preparation, full_scale)
         except Unreadable as error:
             yield Input("-", None, str(error))
         return

@@ -11,13 +11,15 @@ from glassnet.config import Reading, Training
 from glassnet.data import kinds
 from glassnet.data import xo as generator
 from glassnet.data.dataset import Dataset
+from glassnet.data.kinds import KINDS
 from glassnet.data.xo import Range
 from glassnet.doors.folder import choose_out
 from glassnet.doors.inputs import Input, find_data, from_array, read_one
 from glassnet.doors.model import Model
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError
-from glassnet.explaining.explanation import Explanation
+from glassnet.explaining import images
+from glassnet.explaining.explanation import Explanation, Scene
 from glassnet.explaining.explanation import explain as explain_net
 
 
@@ -103,6 +105,14 @@ def explain(model: Model, x: str | Path | NDArray[np.generic]) -> Explanation:
 def explain_input(model: Model, one: Input) -> Explanation:
     """The same, of an example that is read already."""
     assert one.x is not None, "it could be read"
-    card, looks = model.card, model.look(one.x[None])
-    ink = bool(card.preparation.settings.get("ink"))
-    return explain_net(model.net, model.classes, one.x, looks, one.name, model.name, model.tested, ink, card.both_ways)
+    card, kind = model.card, KINDS[model.card.kind]
+    scene = Scene(
+        kind.picture(one.x, card.preparation),
+        kind.axes(card.preparation),
+        bool(card.preparation.settings.get("ink")),
+        images.sound(kind, Path(one.name)) if Path(one.name).is_file() else "",
+    )
+    looks = model.look(one.x[None])
+    return explain_net(
+        model.net, model.classes, one.x, looks, one.name, model.name, model.tested, scene, card.both_ways
+    )

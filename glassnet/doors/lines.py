@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from glassnet.data.dataset import Dataset
+from glassnet.data.kinds import KINDS
 from glassnet.explaining.explanation import Explanation
 from glassnet.training.evaluate import Report
 from glassnet.words import counted, interval, listed, percent
@@ -33,7 +34,7 @@ def fact(label: str, words: str, style: str = "") -> Text:
 
 def answer(report: Report, kind: str) -> Iterator[Text]:
     """The tested figure with its interval, in words."""
-    asked = counted(report.examples, f"test {kind.removesuffix('s')}")
+    asked = counted(report.examples, f"test {KINDS[kind].one}", f"test {kind}")
     rest = f" on {asked} ({interval(*report.interval)}), loss {report.loss:.3f}."
     yield Text.assemble((f"{percent(report.accuracy)} right", "bold"), rest)
 

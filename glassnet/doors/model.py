@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from glassnet import files
+from glassnet.data.dataset import Array
 from glassnet.data.loader import to_tensor
 from glassnet.doors import folder as layout
 from glassnet.doors.card import Card, card_json, read_card, write_sums
@@ -159,8 +160,8 @@ class Model:
         """The same, of inputs as they are read. Batches grow: the first answer comes at once, many come fast."""
         inputs, size = iter(inputs), 1
         while batch := list(islice(inputs, size)):
-            whole = [one.x for one in batch if one.x is not None]
-            scores = iter(softmax(self.logits(np.stack(whole))) if whole else ())
+            parts = [_parts(one) for one in batch if one.x is not None]
+            scores = iter(softmax(self._votes(parts)) if parts else ())
             for one in batch:
                 yield (
                     self._prediction(one.name, next(scores))
@@ -169,10 +170,23 @@ class Model:
                 )
             size = min(size * 4, BATCH)
 
+    def _votes(self, parts: Sequence[Array]) -> NDArray[np.float64]:
+        """(n, K) logits of inputs, each of some windows (m, C, *S): the mean over its windows."""
+        ends = np.cumsum([len(part) for part in parts])
+        every = np.concatenate(parts)
+        logits = np.concatenate([self.logits(every[i : i + BATCH]) for i in range(0, len(every), BATCH)])
+        return np.stack([one.mean(0) for one in np.split(logits, ends[:-1])])
+
     def _prediction(self, name: str, shares: NDArray[np.float64]) -> Prediction:
         order = np.argsort(-shares, kind="stable")
         votes = {self.classes[k]: float(shares[k]) for k in order}
         return Prediction(name, self.classes[order[0]], float(shares[order[0]]), votes)
+
+
+def _parts(one: Input) -> Array:
+    """What is asked about an input, (m, C, *S)."""
+    assert one.x is not None, "it could be read"
+    return one.windows if one.windows is not None else one.x[None]
 
 
 def _only(found: list[Prediction], x: str | Path) -> Prediction:

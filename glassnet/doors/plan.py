@@ -15,8 +15,7 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Training, flag
-from glassnet.data.augment import Augmentation
-from glassnet.data.dataset import TRAIN, Dataset, Normalisation
+from glassnet.data.dataset import TRAIN, Augmentation, Dataset, Normalisation
 from glassnet.data.loader import Loader, learn_normalisation
 from glassnet.data.split import Split, split
 from glassnet.doors.folder import CHECKPOINTS

@@ -10,7 +10,12 @@ from glassnet.nets.text import total
 from glassnet.training.outcome import Outcome
 from glassnet.words import by, counted, duration, interval, percent
 
-TASKS = {"pictures": "image-classification"}
+TASKS = {
+    "pictures": "image-classification",
+    "sounds": "audio-classification",
+    "series": "other",
+    "volumes": "other",
+}
 
 
 def readme(outcome: Outcome, name: str) -> str:

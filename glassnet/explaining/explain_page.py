@@ -86,6 +86,7 @@ def explain_page(explanation: Explanation) -> str:
         "script": Markup(asset("explain.js")),
         "whole": whole,
         "weights": f"{sum(p.numel() for p in one.net.parameters()):,}",
+        "sound": one.scene.sound,
         "has_voted": one.voted is not None,
         "net": str(one.net.spec),
         "tested": one.tested,
@@ -111,8 +112,11 @@ def page_data(explanation: Explanation, whole: bool) -> dict[str, object]:
     return {
         "shape": list(one.x.shape[1:]),
         "input": _packed(one.x[0]),
-        "picture": images.picture(one.raw, one.ink, 512),
-        "ink": one.ink,
+        "picture": images.picture(one.scene.picture, one.scene.ink, 1024),
+        "ink": one.scene.ink,
+        "pictured": list(one.scene.picture.shape[1:]),
+        "noun": {2: "series", 4: "volume"}.get(one.raw.ndim, "image"),
+        "axes": [{"name": axis.name, "at": axis.at} for axis in one.scene.axes],
         "classes": one.classes,
         "answer": one.answer,
         "logit": one.votes.logit.tolist(),
@@ -209,8 +213,14 @@ def _lead(one: Explanation) -> str:
     lead = cast.logit[k] - cast.logit[one.runner_up]
     return (
         f"The strongest of {counted(len(cast.values), 'vote')} comes from {_where(one, f)}: {signed(vote)} for "
-        f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {lead:.2f}.{twice}"
+        f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {lead:.2f}.{_piece(one)}{twice}"
     )
+
+
+def _piece(one: Explanation) -> str:
+    where = one.hangs_on()
+    words = " and ".join(part for part in (", ".join(where[:-1]), *where[-1:]) if part)
+    return f" Covered piece by piece, it hangs most on {words}." if words else ""
 
 
 def _vote_table(one: Explanation, k: int) -> VoteTable:
@@ -240,12 +250,8 @@ def _vote_table(one: Explanation, k: int) -> VoteTable:
 def _where(one: Explanation, f: int) -> str:
     """A voting value in words, counted from 1."""
     channel, *place = one.votes.place(f)
-    return f"feature {channel + 1}" + _place_words(place)
-
-
-def _place_words(place: list[int]) -> str:
-    axes = {1: ("place",), 2: ("row", "column"), 3: ("slice", "row", "column")}.get(len(place), ())
-    return "".join(f", {axis} {at + 1}" for axis, at in zip(axes, place, strict=True))
+    names = [axis.name for axis in one.scene.axes] if place else []
+    return f"feature {channel + 1}" + "".join(f", {name} {at + 1}" for name, at in zip(names, place, strict=True))
 
 
 def _link(one: Explanation, f: int) -> str:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glassnet import files
-from glassnet.data.dataset import Array
+from glassnet.data import pictures, series, volumes
+from glassnet.data.dataset import Array, Axis, Preparation
 from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, thread
 from glassnet.explaining.explain_page import explain_page
 from glassnet.explaining.saliency import occlusion
@@ -21,16 +22,31 @@ from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays
 from glassnet.training.evaluate import softmax
 
+PIECE = 0.6  # of the greatest fall: what falls that far belongs to the piece that the answer hangs on
 MOST_VOTES = 1000  # a class, in JSON; the weaker ones are counted and summed
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An example as a person meets it. picture: (1 or 3, H, W) bytes. axes: what its places are called.
+
+    ink: whether bright is ink, drawn dark on a page. sound: what it sounds like, as a data URI.
+    """
+
+    picture: NDArray[np.uint8]
+    axes: tuple[Axis, ...]
+    ink: bool = False
+    sound: str = ""
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Why a net answers an example as it does. model: what the net is called. tested: a sentence on what it is worth.
 
-    raw: (C, *S) as it was read. x: (1, C, *S) as the net sees it. steps: of x. views: the votes of x and, where the net
-    is asked about it too, of its mirror image. votes: their mean. probability: (K,). occluded: (*S) how much the
-    answer's logit falls where a piece is covered. voted: (*S') where in the last maps its votes come from, or None.
+    raw: (C, *S) as it was read. scene: as a person meets it. x: (1, C, *S) as the net sees it. steps: of x. views: the
+    votes of x and, where the net is asked about it too, of its mirror image. votes: their mean. probability: (K,).
+    occluded: (*S) how much the answer's logit falls where a piece is covered. voted: (*S') where in the last maps its
+    votes come from, or None.
     """
 
     name: str
@@ -40,7 +56,7 @@ class Explanation:
     net: ConvNet
     raw: Array
     x: Tensor
-    ink: bool
+    scene: Scene
     steps: tuple[Step, ...]
     views: tuple[Votes, ...]
     votes: Votes
@@ -71,6 +87,22 @@ class Explanation:
         """One value written out. name: of the step, as "conv1". at: (feature, *place), from 0."""
         return arithmetic(self.steps[self.step(name)], at)
 
+    def hangs_on(self) -> tuple[str, ...]:
+        """Where the answer would fall furthest if a piece were covered, an axis at a time: "columns 3 to 5"."""
+        top = float(self.occluded.max())
+        if top <= 0:
+            return ()
+        found = []
+        for i, axis in enumerate(self.scene.axes):
+            needed = self.occluded.max(axis=tuple(j for j in range(self.occluded.ndim) if j != i)) >= PIECE * top
+            first = last = int(np.unravel_index(self.occluded.argmax(), self.occluded.shape)[i])
+            while first and needed[first - 1]:
+                first -= 1
+            while last + 1 < len(needed) and needed[last + 1]:
+                last += 1
+            found.append(axis.words(range(first, last + 1)))
+        return tuple(found)
+
     def html(self) -> str:
         """The page of this explanation: one self-contained file."""
         return explain_page(self)
@@ -89,6 +121,7 @@ class Explanation:
             "score": float(self.probability[self.answer]),
             "values_from": maker,
             "views": len(self.views),
+            "hangs_on": list(self.hangs_on()),
             "votes": {name: self._class_votes(k) for k, name in enumerate(self.classes)},
         }
 
@@ -122,12 +155,12 @@ def explain(
     name: str,
     model: str = "the net",
     tested: str = "",
-    ink: bool = False,
+    scene: Scene | None = None,
     both_ways: bool = False,
 ) -> Explanation:
     """Finds out why a net answers one example as it does. x: (1, C, *S), normalised, of the example `raw` (C, *S).
 
-    ink: whether bright values are ink, drawn dark on a page. both_ways: whether the net is asked about the mirror image
+    scene: by default the example as a picture. both_ways: whether the net is asked about the mirror image
     too; a vote being a product, the mean of two votes is the vote of the two values' mean.
     """
     steps = tuple(trace(net, x))
@@ -144,7 +177,7 @@ def explain(
         net=net,
         raw=raw,
         x=x,
-        ink=ink,
+        scene=scene or _as_picture(raw),
         steps=steps,
         views=views,
         votes=cast,
@@ -152,6 +185,11 @@ def explain(
         occluded=occlusion(BothWays(net) if both_ways else net, x, answer),
         voted=_voted(passes, views, answer),
     )
+
+
+def _as_picture(raw: Array) -> Scene:
+    preparation, kind = Preparation(raw.shape), {2: series, 3: pictures, 4: volumes}[raw.ndim]
+    return Scene(kind.picture(raw, preparation), kind.axes(preparation))
 
 
 def _voted(passes: Sequence[Sequence[Step]], views: Sequence[Votes], k: int) -> NDArray[np.float64] | None:

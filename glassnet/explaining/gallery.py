@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassnet.data.dataset import Dataset
+from glassnet.data.kinds import KINDS
 from glassnet.explaining import images
 from glassnet.training.evaluate import Report
 
 MOST_PICTURES = 240  # in the cells of one page
 IN_A_CELL = 24
+MOST_SOUND = 3_000_000  # letters of sounds in one page
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class Shown:
-    """One example: its name, its picture as a data URI, the shares of the class said and of the right or next one."""
+    """One example: its name, its picture and, if it has one, its sound as data URIs, and the shares of two classes: of
+    the one said, and of the right or next one.
+    """
 
     name: str
     image: str
     bars: tuple[Bar, ...]
+    sound: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,19 @@ class Gallery:
     def __init__(self, report: Report, dataset: Dataset) -> None:
         self.report, self.dataset = report, dataset
         self.ink = bool(dataset.preparation.settings.get("ink"))
+        self.kind = KINDS[dataset.kind]
+        self._sounding = MOST_SOUND
         self._drawn: dict[int, Shown] = {}
 
     def shown(self, i: int) -> Shown:
         """Example i of the report."""
         if i not in self._drawn:
             sample = self.dataset.samples[int(self.report.rows[i])]
-            self._drawn[i] = Shown(sample.name, images.picture(sample.x, self.ink), self._bars(i))
+            seen = self.kind.picture(sample.x, self.dataset.preparation)
+            path = self.dataset.file(int(self.report.rows[i]))
+            sound = images.sound(self.kind, path) if path is not None and self._sounding > 0 else ""
+            self._sounding -= len(sound)
+            self._drawn[i] = Shown(sample.name, images.picture(seen, self.ink), self._bars(i), sound)
         return self._drawn[i]
 
     def cells(self) -> list[Cell]:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glassnet.data.dataset import Array
+from glassnet.data.dataset import Kind, Unreadable
+from glassnet.data.decoding import read_bytes
 
 PIXELATED = 48  # sides up to this are shown as squares
 LARGEST = 160  # larger pictures are shown smaller
 
 
-def picture(x: Array, ink: bool, largest: int = LARGEST) -> str:
-    """A data URI of one raw example. x: (C, H, W) bytes or floats. ink: bright values are ink, drawn dark on white."""
-    values = _bytes(x)
-    if ink:
-        values = 255 - values
-    image = Image.fromarray(values[0] if len(values) == 1 else values[:3].transpose(1, 2, 0))
+def picture(x: NDArray[np.uint8], ink: bool, largest: int = LARGEST) -> str:
+    """A data URI of one example as a person sees it. x: (1 or 3, H, W). ink: bright is ink, drawn dark on white."""
+    values = 255 - x if ink else x
+    image = Image.fromarray(values[0] if len(values) == 1 else values.transpose(1, 2, 0))
     small = max(image.size) <= PIXELATED
     if max(image.size) > largest:
         image.thumbnail((largest, largest))
@@ -48,8 +48,11 @@ def value_colour(value: float) -> str:
     return f"color-mix(in oklab, var(--v{low}), var(--v{high}) {share * 100:.0f}%)"
 
 
-def _bytes(x: Array) -> NDArray[np.uint8]:
-    if x.dtype == np.uint8:
-        return np.asarray(x, np.uint8)
-    low, high = float(x.min()), float(x.max())
-    return np.asarray((x - low) * (255 / (high - low or 1)), np.uint8)
+def sound(kind: Kind, path: Path) -> str:
+    """A data URI of what a file sounds like; empty for kinds that don't sound and for files that can't be read."""
+    if kind.playable is None:
+        return ""
+    try:
+        return f"data:audio/wav;base64,{base64.b64encode(kind.playable(read_bytes(path))).decode()}"
+    except Unreadable:
+        return ""

@@ -24,7 +24,7 @@ def occlusion(
     """
     sizes = tuple(x.shape[2:])
     window = window or max(1, round(max(sizes) / 4))
-    stride = stride or max(1, window // 4)
+    stride = stride or max(1, window // (4 if len(sizes) < 3 else 2))
     starts = [_starts(size, window, stride) for size in sizes]
     pieces = [tuple(slice(max(s, 0), s + window) for s in start) for start in itertools.product(*starts)]
     fall, times = np.zeros(sizes), np.zeros(sizes)

@@ -45,7 +45,7 @@ def _print(one: Explanation, page: Path) -> None:
     screen = console()
     for line in vote_lines(one):
         screen.print(line)
-    if max(one.raw.shape[1:]) <= PRINTED and one.raw.shape[0] == 1:
+    if one.raw.ndim == 3 and max(one.raw.shape[1:]) <= PRINTED and one.raw.shape[0] == 1:
         for line in sum_lines(one):
             screen.print(line)
     screen.print(fact("page", str(page)))

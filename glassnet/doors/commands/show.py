@@ -11,6 +11,7 @@ from glassnet import files
 from glassnet.config import Reading
 from glassnet.data.contact_sheet import contact_sheet
 from glassnet.data.dataset import NOT_GIVEN, SPLITS, Dataset
+from glassnet.data.kinds import KINDS
 from glassnet.doors.commands import output_file, print_json, title, typed
 from glassnet.doors.inputs import find_data
 from glassnet.words import by, counted, listed
@@ -22,7 +23,7 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Prints what is there and leaves a picture of some of it."""
     page = output_file(out, f"show-{title(data)}.png", ".png")
     dataset = find_data(data, reading).read()
-    files.write_file(page, contact_sheet(dataset))
+    files.write_file(page, contact_sheet(dataset, KINDS[dataset.kind]))
     facts = describe(dataset)
     if json:
         print_json({"data": data, **facts, "sheet": str(page)})
@@ -33,9 +34,10 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     screen.print(fact("data", dataset.describe()))
     for line in _class_lines(dataset):
         screen.print(fact("", line, "dim"))
-    sizes = Counter(map(tuple, dataset.samples.sizes.tolist())).most_common()
-    words = [f"{count:,} of {by(size)}" for size, count in sizes]
-    screen.print(fact("sizes", listed(words, MOST_SIZES)))
+    if not dataset.detail:  # which says them in the words of the kind
+        sizes = Counter(map(tuple, dataset.samples.sizes.tolist())).most_common()
+        words = [f"{count:,} of {by(size)}" for size, count in sizes]
+        screen.print(fact("sizes", listed(words, MOST_SIZES)))
     copies = duplicates(dataset)
     screen.print(fact("copies", f"{counted(len(copies), 'group')} of identical examples" if copies else "none"))
     for names in copies[:MOST_COPIES]:

@@ -6,7 +6,7 @@ const unpack = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.c
 const input = { name: "image", type: "input", shape: data.shape, values: unpack(data.input), order: data.shape[0] > 3 ? [] : [...Array(data.shape[0]).keys()], inputs: [] };
 const steps = data.steps.map((s) => ({ ...s, values: unpack(s.values), weight: s.weight && unpack(s.weight), bias: s.bias && unpack(s.bias) }));
 const source = (step, i = 0) => (step.inputs[i] < 0 ? input : steps[step.inputs[i]]);
-const FEW = 16;
+const FEW = data.shape.length === 4 ? 6 : 16; // maps of a layer that are drawn at once
 const el = (tag, props = {}, ...children) => {
   const node = Object.assign(document.createElement(tag), props);
   node.append(...children);
@@ -65,30 +65,49 @@ const textOn = (c) => (1.05 / (light(c) + 0.05) > (light(c) + 0.05) / 0.05 ? "#f
 
 // Maps as canvases
 
-const gridOf = (step) => (step.shape.length === 3 ? step.shape.slice(1) : step.shape.length === 2 ? [1, step.shape[1]] : [1, 1]);
+// A place is [slice, row, column]; a map of fewer axes has one slice, or one row. Slices are drawn side by side.
+const cube = (step) => [1, 1, 1].concat(step.shape.slice(1)).slice(-3);
+const acrossOf = ([d]) => Math.ceil(Math.sqrt(d));
+const sheetOf = ([d, h, w]) => [Math.ceil(d / acrossOf([d])) * h, acrossOf([d]) * w];
+const onSheet = ([d, h, w], [i, r, c]) => [Math.floor(i / acrossOf([d])) * h + r, (i % acrossOf([d])) * w + c];
+const gridOf = (step) => sheetOf(cube(step));
+const axesOf = (step) => step.shape.length - 1;
+const three = (v, fill) => (Array.isArray(v) ? [fill, fill, fill].concat(v).slice(-3) : null);
 const factor = (step) => step.factor || 1;
 const holds = (step, channel) => step === input || step.order.includes(channel); // a large net's page lacks the weaker maps
-const mapSize = (step) => gridOf(step).map((n) => Math.ceil(n / factor(step)));
+const mapCube = (step) => cube(step).map((n) => Math.ceil(n / factor(step)));
 
-function valueAt(step, channel, [r, c]) {
-  const [h, w] = mapSize(step);
+function valueAt(step, channel, place) {
   const k = step.factor ? step.order.indexOf(channel) : channel;
-  return step.values[(k * h + Math.floor(r / factor(step))) * w + Math.floor(c / factor(step))];
+  return step.values[place.reduce((at, i, axis) => at * mapCube(step)[axis] + Math.floor(i / factor(step)), k)];
+}
+
+function* places([d, h, w]) {
+  for (let i = 0; i < d; i++) for (let r = 0; r < h; r++) for (let c = 0; c < w; c++) yield [i, r, c];
 }
 
 function drawMap(canvas, step, channel, side, box) {
-  const [h, w] = mapSize(step);
+  const whole = mapCube(step);
+  const [h, w] = sheetOf(whole);
   const cell = side / Math.max(h, w);
   const scale = Math.max(1, Math.ceil((devicePixelRatio * side) / Math.max(h, w)));
   [canvas.width, canvas.height] = [w * scale, h * scale];
-  [canvas.style.width, canvas.style.height] = [`${w * cell}px`, `${h * cell}px`];
+  [canvas.style.width, canvas.style.height] = [`${w * cell}px`, `${Math.max(h * cell, 8)}px`];
   const pen = canvas.getContext("2d");
-  for (let r = 0; r < h; r++)
-    for (let c = 0; c < w; c++) {
-      pen.fillStyle = css(colour(step, valueAt(step, channel, [r * factor(step), c * factor(step)])));
-      pen.fillRect(c * scale, r * scale, scale, scale);
-    }
-  if (box) outline(pen, box.map((v) => (v / factor(step)) * scale), scale * h);
+  for (const place of places(whole)) {
+    const [r, c] = onSheet(whole, place);
+    pen.fillStyle = css(colour(step, valueAt(step, channel, place.map((i) => i * factor(step)))));
+    pen.fillRect(c * scale, r * scale, scale, scale);
+  }
+  if (box) outlines(pen, whole, box.map((v) => v / factor(step)), [scale, scale], scale * h);
+}
+
+// A box [slices, rows, columns from, to], in every slice that it reaches.
+function outlines(pen, whole, [d0, r0, c0, d1, r1, c1], [down, across], height) {
+  for (let i = Math.floor(d0); i < d1; i++) {
+    const [r, c] = onSheet(whole, [i, r0, c0]);
+    outline(pen, [r * down, c * across, (r + r1 - r0) * down, (c + c1 - c0) * across], height);
+  }
 }
 
 function outline(pen, [top, left, bottom, right], height) {
@@ -99,8 +118,10 @@ function outline(pen, [top, left, bottom, right], height) {
   }
 }
 
+const asDrawn = () => (axesOf(input) === 1 ? data.pictured : gridOf(input)); // a series is drawn as lines
+
 function drawPicture(canvas, side, box) {
-  const [h, w] = gridOf(input);
+  const [h, w] = asDrawn();
   const image = new Image();
   image.onload = () => {
     const scale = Math.max(1, Math.round((devicePixelRatio * side) / Math.max(h, w)));
@@ -109,19 +130,20 @@ function drawPicture(canvas, side, box) {
     const pen = canvas.getContext("2d");
     pen.imageSmoothingEnabled = Math.max(h, w) > 48;
     pen.drawImage(image, 0, 0, canvas.width, canvas.height);
-    if (box) outline(pen, box.map((v) => v * scale), scale * h);
+    const [rows, columns] = gridOf(input);
+    if (box) outlines(pen, cube(input), box, [canvas.height / rows, canvas.width / columns], canvas.height);
   };
   image.src = data.picture;
 }
 
 function drawInput(canvas, side, box) {
-  if (isPixels(input) && gridOf(input)[0] > 1) drawMap(canvas, input, 0, side, box);
+  if (isPixels(input) && axesOf(input) === 2) drawMap(canvas, input, 0, side, box);
   else drawPicture(canvas, side, box);
 }
 
 // The sheet of layers
 
-let chosen = null; // { step, channel, place: [row, column] }
+let chosen = null; // { step, channel, place: [slice, row, column] }
 const sheets = new Map(); // step -> its canvases by channel
 const shows = (step) => step.type !== "flatten" && step.type !== "dropout";
 
@@ -129,7 +151,7 @@ function layerRow(step) {
   const facts = el("div", {}, el("h2", { textContent: step.text || step.name.replace(".", ".\u200b") }));
   const grid = step.shape.length > 1;
   if (step.text && step.text.split(" ")[0] !== step.name.replace(/\d+$/, "")) facts.append(el("p", { textContent: step.name }));
-  facts.append(el("p", { textContent: grid ? `${size(gridOf(step))}, ${step.shape[0]} map${step.shape[0] > 1 ? "s" : ""}` : `${step.shape[0]} values` }));
+  facts.append(el("p", { textContent: grid ? `${size(step.shape.slice(1))}, ${step.shape[0]} map${step.shape[0] > 1 ? "s" : ""}` : `${step.shape[0]} values` }));
   if (step.sees?.length && grid) facts.append(el("p", { textContent: `sees ${size(step.sees)}` }));
   const row = el("div", { className: "layer" }, facts);
   row.append(step === steps.at(-1) ? classBars() : mapsOf(step));
@@ -153,10 +175,10 @@ function mapsOf(step) {
       paint(step, channel);
     }
   };
-  if (step === input && !isPixels(input)) {
+  if (step === input && (!isPixels(input) || axesOf(input) === 1)) {
     const canvas = el("canvas");
     box.append(canvas);
-    drawPicture(canvas, 96);
+    drawPicture(canvas, axesOf(input) === 1 ? 240 : 96);
     return box;
   }
   add(step.order.slice(0, FEW));
@@ -168,43 +190,55 @@ function mapsOf(step) {
   return box;
 }
 
-const side = (step) => (step === input ? 96 : step.shape.length === 1 ? 18 : Math.max(...gridOf(step)) > 20 ? 72 : Math.max(...gridOf(step)) > 5 ? 58 : 40);
+const side = (step) => (axesOf(step) === 3 ? 96 : axesOf(step) === 1 ? 180 : step === input ? 96 : step.shape.length === 1 ? 18 : Math.max(...gridOf(step)) > 20 ? 72 : Math.max(...gridOf(step)) > 5 ? 58 : 40);
 
 function paint(step, channel) {
   const canvas = sheets.get(step)?.get(channel);
   if (!canvas) return;
   const here = chosen && chosen.step === step && chosen.channel === channel;
-  const [r, c] = here ? chosen.place : [0, 0];
-  drawMap(canvas, step, channel, side(step), here && step.shape.length > 1 ? [r, c, r + 1, c + 1] : null);
+  drawMap(canvas, step, channel, side(step), here && axesOf(step) ? cell(chosen.place) : null);
   canvas.classList.toggle("on", Boolean(here));
 }
 
+const cell = (place) => [...place, ...place.map((i) => i + 1)];
+
 function cellUnder(event, step) {
   const canvas = event.currentTarget.getBoundingClientRect();
-  const [h, w] = gridOf(step);
-  const at = (offset, length, n) => snap(step, Math.max(0, Math.min(n - 1, Math.floor((offset / length) * n))));
-  return [at(event.clientY - canvas.top, canvas.height, h), at(event.clientX - canvas.left, canvas.width, w)];
+  const whole = mapCube(step);
+  const [rows, columns] = sheetOf(whole);
+  const at = (offset, length, n) => Math.max(0, Math.min(n - 1, Math.floor((offset / length) * n)));
+  const [y, x] = [at(event.clientY - canvas.top, canvas.height, rows), at(event.clientX - canvas.left, canvas.width, columns)];
+  const [d, h, w] = whole;
+  const slice = Math.min(d - 1, Math.floor(y / h) * acrossOf(whole) + Math.floor(x / w));
+  return [slice, y % h, x % w].map((i) => i * factor(step));
 }
 
 // The nearest place before n whose value is in the page.
 const snap = (step, n) => n - (n % factor(step));
 
-function hint(canvas, step, channel, [r, c]) {
-  canvas.title = `feature ${channel + 1}, row ${r + 1}, column ${c + 1}: ${two(valueAt(step, channel, [r, c]))}`;
+// The place in words, by the names of the axes that the step has: "row 3, column 5".
+function inWords(step, place) {
+  const names = data.axes.slice(-axesOf(step) || data.axes.length);
+  const spelt = (axis, i) => (step === input && axis.at.length ? axis.at[i] : `${axis.name} ${i + 1}`);
+  return names.map((axis, i) => spelt(axis, place[3 - names.length + i])).join(", ");
+}
+
+function hint(canvas, step, channel, place) {
+  canvas.title = `feature ${channel + 1}, ${inWords(step, place)}: ${two(valueAt(step, channel, place))}`;
 }
 
 function walk(event, step, channel) {
-  const [h, w] = gridOf(step);
-  const [r, c] = chosen?.step === step && chosen.channel === channel ? chosen.place : [0, 0];
+  const sizes = cube(step);
+  const [d, r, c] = chosen?.step === step && chosen.channel === channel ? chosen.place : [0, 0, 0];
   const by = factor(step);
-  const moves = { ArrowLeft: [r, c - by], ArrowRight: [r, c + by], ArrowUp: [r - by, c], ArrowDown: [r + by, c], Enter: [r, c] };
+  const moves = { ArrowLeft: [d, r, c - by], ArrowRight: [d, r, c + by], ArrowUp: [d, r - by, c], ArrowDown: [d, r + by, c], PageUp: [d - by, r, c], PageDown: [d + by, r, c], Enter: [d, r, c] };
   const shown = [...sheets.get(step).keys()];
   const jump = { "[": -1, "]": 1 }[event.key];
   if (jump) channel = shown[(shown.indexOf(channel) + jump + shown.length) % shown.length];
-  const place = jump ? [r, c] : moves[event.key];
+  const place = jump ? [d, r, c] : moves[event.key];
   if (!place) return;
   event.preventDefault();
-  choose(step, channel, [h, w].map((n, i) => snap(step, Math.max(0, Math.min(n - 1, place[i])))));
+  choose(step, channel, sizes.map((n, i) => snap(step, Math.max(0, Math.min(n - 1, place[i])))));
   sheets.get(step).get(channel).focus();
 }
 
@@ -231,14 +265,16 @@ function choose(step, channel, place) {
   if (before) paint(before.step, before.channel);
   if (!sheets.get(step)?.has(channel)) sheets.get(step)?.size && [...document.querySelectorAll(".maps button")].forEach((b) => b.parentNode.contains([...sheets.get(step).values()][0]) && b.click());
   paint(step, channel);
-  const address = [step.name, channel + 1, ...(step.shape.length > 1 ? place.map((i) => i + 1) : [])].join("/");
-  history.replaceState(null, "", `#${address}`);
+  history.replaceState(null, "", `#${addressOf(step, channel, place)}`);
   openLens();
 }
 
-function title({ step, channel, place: [r, c] }) {
-  if (step === input) return `Row ${r + 1}, column ${c + 1} of the image`;
-  const where = step.shape.length > 1 ? `Row ${r + 1}, column ${c + 1} of feature ${channel + 1}` : `Value ${channel + 1}`;
+const addressOf = (step, channel, place) => [step.name, channel + 1, ...place.slice(3 - axesOf(step)).map((i) => i + 1)].join("/");
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
+
+function title({ step, channel, place }) {
+  if (step === input) return capital(`${inWords(step, place)} of the ${data.noun}`);
+  const where = axesOf(step) ? capital(`${inWords(step, place)} of feature ${channel + 1}`) : `Value ${channel + 1}`;
   return `${where} in ${step.name}`;
 }
 
@@ -286,7 +322,7 @@ function productLine(from, channel, kernel, values, weights, most, cell) {
   const products = values.map((v, i) => (v === null ? null : v * weights[i]));
   const scale = Math.max(...products.map((v) => Math.abs(v || 0)), 1e-12);
   const parts = [
-    labelled(channelName(from, channel), from === input ? "of the image" : `of ${from.name}`, grid(values, kernel, (v) => colour(from, v), { cell })),
+    labelled(channelName(from, channel), from === input ? `of the ${data.noun}` : `of ${from.name}`, grid(values, kernel, (v) => colour(from, v), { cell })),
     el("i", { textContent: "×" }),
     labelled("feature", "weights", grid(weights, kernel, (v) => valueColour(v / most), { cell })),
     el("i", { textContent: "=" }),
@@ -304,29 +340,36 @@ function productLine(from, channel, kernel, values, weights, most, cell) {
   return line;
 }
 
-function kernelTerms(step, channel, [r, c]) {
+// A kernel as rows and columns: the slices of a solid one below each other.
+const flatKernel = ([d, h, w]) => [d * h, w];
+const inside = (sizes, place) => place.every((i, axis) => i >= 0 && i < sizes[axis]);
+
+// Places of the input under a kernel or a window, of which some may lie beyond the edge.
+function under(step, window, place) {
+  const [stride, pad] = [strideOf(step), pads(step)];
+  return [...places(window)].map((at) => at.map((i, axis) => place[axis] * stride[axis] - pad[axis] + i));
+}
+
+function kernelTerms(step, channel, place) {
   const from = source(step);
-  const [kh, kw] = step.kernel.length === 2 ? step.kernel : [1, step.kernel[0]];
-  const [sh, sw] = step.stride.length === 2 ? step.stride : [1, step.stride[0]];
-  const [ph, pw] = step.padding.length === 2 ? step.padding : [0, step.padding[0]];
-  const [h, w] = gridOf(from);
+  const window = three(step.kernel, 1);
+  const sizes = cube(from);
   const channels = from.shape[0];
+  const each = window[0] * window[1] * window[2];
+  const at = under(step, window, place);
   return Array.from({ length: channels }, (_, k) => {
-    const values = [], weights = [];
-    for (let i = 0; i < kh; i++)
-      for (let j = 0; j < kw; j++) {
-        const [y, x] = [r * sh - ph + i, c * sw - pw + j];
-        values.push(y < 0 || x < 0 || y >= h || x >= w ? null : valueAt(from, k, [y, x]));
-        weights.push(step.weight[((channel * channels + k) * kh + i) * kw + j]);
-      }
-    return { channel: k, kernel: [kh, kw], values, weights, sum: values.reduce((sum, v, i) => sum + (v || 0) * weights[i], 0) };
+    const values = at.map((one) => (inside(sizes, one) ? valueAt(from, k, one) : null));
+    const weights = Array.from(step.weight.subarray((channel * channels + k) * each, (channel * channels + k + 1) * each));
+    return { channel: k, kernel: flatKernel(window), values, weights, sum: values.reduce((sum, v, i) => sum + (v || 0) * weights[i], 0) };
   });
 }
 
-function partTerms(step, channel, [r, c]) {
-  const found = step.sums?.find((s) => s.at[0] === channel && s.at[1] === r && (s.at[2] ?? 0) === c);
+const padded = (place) => [0, 0, 0].concat(place).slice(-3); // of a place with fewer axes
+
+function partTerms(step, channel, place) {
+  const found = step.sums?.find((s) => s.at[0] === channel && padded(s.at.slice(1)).every((i, axis) => i === place[axis]));
   if (!found) return null;
-  const kernel = step.kernel.length === 2 ? step.kernel : [1, step.kernel[0]];
+  const kernel = flatKernel(three(step.kernel, 1));
   return { ...found, rows: found.channels.map((one) => ({ ...one, kernel })) };
 }
 
@@ -336,7 +379,7 @@ function conv(lens, step, channel, place, shown) {
   if (!step.weight && !part) {
     const best = step.sums?.find((s) => s.at[0] === channel);
     lens.append(el("p", { className: "sum", textContent: `About ${two(shown)}. This page holds the sum of this map's strongest place only.` }));
-    if (best) lens.append(linkTo(step, channel, [best.at[1], best.at[2] ?? 0], "Open it"));
+    if (best) lens.append(linkTo(step, channel, padded(best.at.slice(1)), "Open it"));
     return;
   }
   const all = part ? part.rows : kernelTerms(step, channel, place).sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum));
@@ -376,27 +419,17 @@ function check(lens, mine, net) {
   lens.append(el("p", { className: "facts", textContent: `The net itself computed ${minus(net.toFixed(4))} here; this sum agrees to ${Math.max(apart, 1e-7).toFixed(7)}.` }));
 }
 
-function pool(lens, step, channel, [r, c], shown) {
+function pool(lens, step, channel, place, shown) {
   const from = source(step);
-  const one = (v, i) => (Array.isArray(v) ? v[i] ?? v[0] : v);
-  const [h, w] = gridOf(from);
-  const flat = step.shape.length === 2;
-  const [wh, ww] = flat ? [1, one(step.window, 0)] : [one(step.window, 0), one(step.window, 1)];
-  const [sh, sw] = flat ? [1, one(step.stride, 0)] : [one(step.stride, 0), one(step.stride, 1)];
-  const [ph, pw] = flat ? [0, step.padding] : [step.padding, step.padding];
-  const values = [], places = [];
-  for (let i = 0; i < wh; i++)
-    for (let j = 0; j < ww; j++) {
-      const [y, x] = [r * sh - ph + i, c * sw - pw + j];
-      places.push([y, x]);
-      values.push(y >= 0 && x >= 0 && y < h && x < w ? valueAt(from, channel, [y, x]) : null);
-    }
+  const window = windowOf(step);
+  const at = under(step, window, place);
+  const values = at.map((one) => (inside(cube(from), one) ? valueAt(from, channel, one) : null));
   if (factor(from) > 1) return lens.append(el("p", { className: "sum", textContent: `The maximum of its window: about ${two(shown)}.` }));
   const won = values.indexOf(Math.max(...values.filter((v) => v !== null)));
-  lens.append(labelled(`window of ${wh} × ${ww}`, `in ${from.name}; cells beyond the edge are left out`, grid(values, [wh, ww], (v) => colour(from, v), { number: two, won })));
+  lens.append(labelled(`window of ${size(window.slice(3 - axesOf(step)))}`, `in ${from.name}; cells beyond the edge are left out`, grid(values, flatKernel(window), (v) => colour(from, v), { number: two, won })));
   result(lens, "the maximum", values[won], colour(step, values[won]));
   check(lens, values[won], shown);
-  lens.append(linkTo(from, channel, places[won], `Where it comes from: row ${places[won][0] + 1}, column ${places[won][1] + 1} of ${from.name}`));
+  lens.append(linkTo(from, channel, at[won], `Where it comes from: ${inWords(from, at[won])} of ${from.name}`));
 }
 
 function relu(lens, step, channel, place, shown) {
@@ -439,9 +472,9 @@ function batchnorm(lens, step, channel, place, shown) {
 
 function mean(lens, step, channel, place, shown) {
   const from = source(step);
-  const [h, w] = gridOf(from);
+  const [h, w] = flatKernel(cube(from));
   if (!step.factor && !from.factor) {
-    const values = Array.from({ length: h * w }, (_, i) => valueAt(from, channel, [Math.floor(i / w), i % w]));
+    const values = [...places(cube(from))].map((one) => valueAt(from, channel, one));
     lens.append(labelled(`feature ${channel + 1}`, `of ${from.name}`, grid(values, [h, w], (v) => colour(from, v), { number: two, cell: Math.max(8, Math.min(44, Math.floor(240 / w))) })));
   }
   result(lens, `the mean of ${h * w} values`, shown, colour(step, shown));
@@ -471,26 +504,26 @@ function sumOfValues(lens, step, channel, place, shown) {
 }
 
 function linkTo(step, channel, place, words) {
-  const link = el("a", { href: `#${[step.name, channel + 1, ...(step.shape.length > 1 ? place.map((i) => i + 1) : [])].join("/")}`, textContent: words });
+  const link = el("a", { href: `#${addressOf(step, channel, place)}`, textContent: words });
   return el("p", { className: "facts" }, link);
 }
 
 // Its place in the image and in the map, and what becomes of it
 
-function after(step, channel, [r, c], shown, held) {
+function after(step, channel, place, shown, held) {
   const box = el("div", { className: "after" });
-  const seen = fieldOf(step, [r, c]);
+  const seen = fieldOf(step, place);
   if (seen) {
     const picture = el("canvas");
-    drawInput(picture, 120, seen);
-    box.append(el("div", { className: "place" }, el("h2", { textContent: "Its place in the image" }), picture));
+    drawInput(picture, axesOf(input) === 2 ? 120 : 200, seen);
+    box.append(el("div", { className: "place" }, el("h2", { textContent: `Its place in the ${data.noun}` }), picture));
   }
   if (held && step !== input && step.shape.length > 1) {
     const map = el("canvas");
-    drawMap(map, step, channel, 120, [r, c, r + 1, c + 1]);
+    drawMap(map, step, channel, axesOf(input) === 2 ? 120 : 200, cell(place));
     box.append(el("div", { className: "place" }, el("h2", { textContent: "Its place in the map" }), map));
   }
-  const fate = held ? becomes(step, channel, [r, c], shown) : [];
+  const fate = held ? becomes(step, channel, place, shown) : [];
   if (fate.length) {
     const list = el("dl");
     for (const [words, figure, tone] of fate) list.append(el("dt", { textContent: words }), el("dd", { textContent: figure, className: tone || "" }));
@@ -499,29 +532,28 @@ function after(step, channel, [r, c], shown, held) {
   return box;
 }
 
-// Blank cells before a layer's input, down and across.
-function pads(step) {
-  if (Array.isArray(step.padding)) return step.padding.length === 2 ? step.padding : [0, step.padding[0]];
-  return step.shape.length === 2 ? [0, step.padding] : [step.padding, step.padding];
-}
+// What a layer does along the axes that it has, and what leaves an axis that it lacks as it is.
+const along = (step, v, fill) => three(v, fill) || [0, 1, 2].map((axis) => (axis < 3 - axesOf(step) ? fill : v));
+const windowOf = (step) => along(step, step.type === "conv" ? step.kernel : step.window, 1);
+const strideOf = (step) => along(step, step.stride, 1);
+const pads = (step) => along(step, step.padding, 0);
 
-// The part of the input that a value sees: [top, left, bottom, right], walking back window by window.
-function fieldOf(step, [r, c]) {
-  let box = [r, c, r + 1, c + 1];
+// The part of the input that a value sees: [slices, rows, columns from, to], walking back window by window.
+function fieldOf(step, place) {
+  let box = cell(place);
   for (let at = step; at !== input; at = source(at)) {
     if (at.shape.length < 2) return null;
-    const two2 = (v) => (Array.isArray(v) ? (v.length === 2 ? v : [1, v[0]]) : [gridOf(at)[0] === 1 && at.shape.length === 2 ? 1 : v, v]);
     if (at.type !== "conv" && at.type !== "pool") continue;
-    const [k, s, p] = [two2(at.type === "conv" ? at.kernel : at.window), two2(at.stride), pads(at)];
-    const from = gridOf(source(at));
-    const low = [0, 1].map((i) => Math.max(0, box[i] * s[i] - p[i]));
-    const high = [0, 1].map((i) => Math.min(from[i], (box[i + 2] - 1) * s[i] - p[i] + k[i]));
+    const [k, s, p] = [windowOf(at), strideOf(at), pads(at)];
+    const from = cube(source(at));
+    const low = [0, 1, 2].map((i) => Math.max(0, box[i] * s[i] - p[i]));
+    const high = [0, 1, 2].map((i) => Math.min(from[i], (box[i + 3] - 1) * s[i] - p[i] + k[i]));
     box = [...low, ...high];
   }
   return box;
 }
 
-function becomes(step, channel, [r, c], shown) {
+function becomes(step, channel, place, shown) {
   const lines = [];
   for (let at = step, guard = 0; guard < 40; guard++) {
     const users = steps.filter((one) => one.inputs.includes(steps.indexOf(at)));
@@ -532,23 +564,20 @@ function becomes(step, channel, [r, c], shown) {
       break;
     }
     if (["relu", "gelu", "batchnorm", "dropout"].includes(next.type)) {
-      const v = valueAt(next, channel, [r, c]);
+      const v = valueAt(next, channel, place);
       if (next.type !== "dropout") lines.push([next.type === "relu" ? (v ? "relu keeps" : "relu makes it") : `${next.type} makes it`, two(v)]);
       if (next.type === "relu" && !v) break;
       shown = v;
     } else if (next.type === "pool") {
-      const pick = (v, i) => (Array.isArray(v) ? v[i] ?? v[0] : v);
-      const [h, w] = gridOf(next);
-      const [ph, pw] = pads(next);
-      [r, c] = [Math.min(h - 1, Math.floor((r + ph) / pick(next.stride, 0))), Math.min(w - 1, Math.floor((c + pw) / pick(next.stride, 1)))];
-      const v = valueAt(next, channel, [r, c]);
+      const [sizes, stride, pad] = [cube(next), strideOf(next), pads(next)];
+      place = place.map((i, axis) => Math.min(sizes[axis] - 1, Math.floor((i + pad[axis]) / stride[axis])));
+      const v = valueAt(next, channel, place);
       const won = Math.abs(v - shown) < 1e-6;
       lines.push([won ? "pool: wins its window" : "pool: loses to", two(v)]);
       if (!won) break;
     } else if (next.type === "flatten") {
-      const [h, w] = gridOf(at);
-      channel = (channel * h + r) * w + c;
-      [r, c] = [0, 0];
+      channel = place.reduce((index, i, axis) => index * cube(at)[axis] + i, channel);
+      place = [0, 0, 0];
     } else if (next.type === "fc" && next === steps.at(-1) && next.weight) {
       const n = next.weight.length / next.bias.length;
       const weight = next.weight[data.answer * n + channel];
@@ -562,11 +591,14 @@ function becomes(step, channel, [r, c], shown) {
 
 // Where the answer comes from
 
+const padded2 = (shape) => [1, 1, 1].concat(shape).slice(-3);
+
 function drawHeat(id, heat) {
   const canvas = document.getElementById(id);
   if (!canvas || !heat) return;
-  const [h, w] = heat.shape.length === 2 ? heat.shape : [1, heat.shape[0]];
-  const [ih, iw] = gridOf(input);
+  const whole = padded2(heat.shape);
+  const [h, w] = sheetOf(whole);
+  const [ih, iw] = asDrawn();
   const values = unpack(heat.values);
   const most = values.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-12);
   const [width, height] = [Math.round((200 * iw) / Math.max(ih, iw)), Math.round((200 * ih) / Math.max(ih, iw))];
@@ -579,12 +611,12 @@ function drawHeat(id, heat) {
     pen.imageSmoothingEnabled = Math.max(ih, iw) > 48;
     pen.drawImage(image, 0, 0, canvas.width, canvas.height);
     pen.globalAlpha = 0.72;
-    for (let r = 0; r < h; r++)
-      for (let c = 0; c < w; c++) {
-        const [x0, x1, y0, y1] = [c / w, (c + 1) / w, r / h, (r + 1) / h].map((v, i) => Math.round(v * (i < 2 ? canvas.width : canvas.height)));
-        pen.fillStyle = css(valueColour(values[r * w + c] / most));
-        pen.fillRect(x0, y0, x1 - x0, y1 - y0);
-      }
+    [...places(whole)].forEach((place, k) => {
+      const [r, c] = onSheet(whole, place);
+      const [x0, x1, y0, y1] = [c / w, (c + 1) / w, r / h, (r + 1) / h].map((v, i) => Math.round(v * (i < 2 ? canvas.width : canvas.height)));
+      pen.fillStyle = css(valueColour(values[k] / most));
+      pen.fillRect(x0, y0, x1 - x0, y1 - y0);
+    });
   };
   image.src = data.picture;
   return values.reduce((m, v) => Math.max(m, v), 0);
@@ -604,8 +636,8 @@ function openAddress() {
   const [name, channel, ...place] = decodeURIComponent(location.hash.slice(1)).split("/");
   const step = name === "image" ? input : steps.find((one) => one.name === name);
   const numbers = [channel, ...place].map((v) => Number(v) - 1);
-  if (step && numbers.every((n) => Number.isInteger(n) && n >= 0) && numbers[0] < step.shape[0]) choose(step, numbers[0], [numbers[1] || 0, numbers[2] || 0]);
-  else if (data.start) choose(steps[data.start[0]], data.start[1], data.start.slice(2).length === 2 ? data.start.slice(2) : [0, data.start[2] || 0]);
+  if (step && numbers.every((n) => Number.isInteger(n) && n >= 0) && numbers[0] < step.shape[0]) choose(step, numbers[0], padded(numbers.slice(1)));
+  else if (data.start) choose(steps[data.start[0]], data.start[1], padded(data.start.slice(2)));
 }
 
 drawAll();
