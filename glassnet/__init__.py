@@ -2,7 +2,8 @@
 
     import glassnet as gn
 
-    dataset = gn.read("digits")          # or a folder of pictures
+    dataset = gn.read("digits")          # or a folder of pictures, sounds, series, volumes
+    print(gn.check(dataset).verdict)     # is a ConvNet right for them?
     model = gn.train(dataset)
     print(model.predict("seven.png").label)
     gn.explain(model, "seven.png").save("why.html")
@@ -20,13 +21,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
     from glassnet.deck import cut, filter_image, filter_patch, max_pool, relu
-    from glassnet.doors.library import explain, load, read, train, xo
+    from glassnet.doors.library import check, explain, load, read, train, xo
     from glassnet.doors.model import Model, Prediction
     from glassnet.errors import GlassnetError
     from glassnet.explaining.arithmetic import Arithmetic, arithmetic
     from glassnet.explaining.explanation import Explanation
     from glassnet.explaining.trace import Step, trace
     from glassnet.explaining.votes import Votes, votes
+    from glassnet.training.suitability import Suitability
 
 __all__ = [
     "Arithmetic",
@@ -36,9 +38,11 @@ __all__ = [
     "Model",
     "Prediction",
     "Step",
+    "Suitability",
     "Votes",
     "__version__",
     "arithmetic",
+    "check",
     "cut",
     "explain",
     "filter_image",
@@ -65,6 +69,8 @@ _HOMES = {
     "train": "glassnet.doors.library",
     "load": "glassnet.doors.library",
     "explain": "glassnet.doors.library",
+    "check": "glassnet.doors.library",
+    "Suitability": "glassnet.training.suitability",
     "Model": "glassnet.doors.model",
     "Prediction": "glassnet.doors.model",
     "Explanation": "glassnet.explaining.explanation",

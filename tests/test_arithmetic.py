@@ -10,16 +10,16 @@ from torch import nn
 from glassnet.explaining.arithmetic import ARITHMETIC, arithmetic, thread
 from glassnet.explaining.explain_page import TYPES
 from glassnet.explaining.trace import Step, sources, trace
+from glassnet.nets.blocks import LAYERS
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.layers import NORMS
-from glassnet.nets.spec import LAYERS
 from glassnet.nets.text import parse
 
 TEXTS = [
     "conv 4 3, batchnorm, relu, pool 2, conv 5 4/3 valid, pool 3/2, dropout 0.4, fc 6, batchnorm, relu, fc",
     "conv 3 5/2, pool 2/3, residual 3, residual 4/2, mean, relu, fc",
     "conv 3 3, gelu, pool 3/2 same, bottleneck 4, bottleneck 8/2, fc",
-    "pool 3/1, conv 2 3/2, fc",
+    "pool 3/1, conv 2 3/2, max, relu, fc",
 ]
 SHAPES = [(2, 26), (2, 23, 18), (1, 14, 16, 17)]
 CASES = list(itertools.product(TEXTS, SHAPES))

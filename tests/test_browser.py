@@ -109,6 +109,17 @@ def test_clicking_a_pixel_of_any_layer_shows_a_sum_that_equals_its_value(show, s
             assert page.evaluate("location.hash") == "#" + "/".join([step.name, *(str(i + 1) for i in at)])
 
 
+def test_the_largest_value_of_a_map_leads_to_its_place(show):
+    why = explained("conv 3 3, relu, max, fc", (1, 9, 8))
+    page, step = show(why.html()), why.steps[why.step("max1")]
+    for k in range(3):
+        click_cell(page, step, (k,))
+        assert total(page) == pytest.approx(step.output[0, k].item(), abs=0.00501)
+        page.locator("#lens a").first.click()
+        r, c = np.argwhere(step.inputs[0][0, k].numpy() == step.output[0, k].item())[0]
+        assert page.evaluate("location.hash") == f"#relu1/{k + 1}/{r + 1}/{c + 1}"
+
+
 def test_the_products_of_a_patch_add_up_on_the_page(show):
     why = explained("conv 2 3, relu, fc", (1, 7, 7))
     page = show(why.html(), "#conv1/2/4/3")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from glassnet.nets import spec
+from glassnet.nets import blocks
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Add, Mean, Residual
 from glassnet.nets.network import Criterion
@@ -176,7 +176,8 @@ def test_the_layers_that_torch_lacks_do_what_they_say(axes):
     x, y = torch.randn(2, 5, 3, *SHAPES[axes][2:]), torch.randn(2, 5, 3, *SHAPES[axes][2:])
     assert np.array_equal(Add()(x, y).numpy(), x.numpy() + y.numpy())
     assert np.allclose(Mean()(x).numpy(), x.numpy().reshape(2, 5, -1).mean(2), atol=1e-6)
-    ways = {block: block.around(3) is not None for block in (spec.Residual(3), spec.Residual(4), spec.Residual(3, 2))}
+    residuals = (blocks.Residual(3), blocks.Residual(4), blocks.Residual(3, 2))
+    ways = {block: block.around(3) is not None for block in residuals}
     assert list(ways.values()) == [False, True, True]
     for block, projects in ways.items():
         assert Residual(axes, 3, block.convs, block.around(3)).projects is projects

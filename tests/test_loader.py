@@ -1,6 +1,7 @@
 """Batches: every example once an epoch, in an order that follows from the seed alone, varied within bounds."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -256,3 +257,19 @@ def test_blanks_are_one_stretch_of_rows_and_one_of_columns():
         assert int(edges.max()) <= 2  # one stretch
         assert sorted(set(found.sum(1).tolist())) == list(range(most + 1))
         assert found.any(0).all()  # anywhere
+
+
+@pytest.mark.parametrize("edge", ["reflection", "border"])
+def test_picked_copies_equal_resampled_ones(edge):
+    """The same moves by torch's own resampling, in float64."""
+    x = torch.rand(300, 2, 9, 13, generator=seeded(5), dtype=torch.float64)
+    how = Augmentation(mirror_x=True, mirror_y=True, shift_x=3, shift_y=2, edge=edge)
+    picked = augment(x, how, seeded(7))
+    left = torch.ones(300, dtype=torch.bool)
+    for flip_x, flip_y in itertools.product((1, -1), repeat=2):
+        for down, right in itertools.product(range(-2, 3), range(-3, 4)):
+            matrix = torch.tensor([[flip_x, 0, right * 2 / 13], [0, flip_y, down * 2 / 9]], dtype=torch.float64)
+            places = torch.nn.functional.affine_grid(matrix.expand(300, 2, 3), list(x.shape), align_corners=False)
+            moved = torch.nn.functional.grid_sample(x, places, padding_mode=edge, align_corners=False)
+            left &= (picked - moved).abs().amax((1, 2, 3)) > 1e-9
+    assert not left.any(), "each copy is one of the moves"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import glassnet as gn
 from glassnet import GlassnetError
 from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Dataset, Preparation, Samples, Skipped
 from glassnet.data.split import LEFT_OUT, split
@@ -146,3 +147,28 @@ def test_with_four_examples_a_class_is_on_every_side(counts, seed):
 def test_what_can_not_be_trained_on_is_refused(dataset, words):
     with pytest.raises(GlassnetError, match=words):
         split(dataset, 0)
+
+
+def test_named_groups_stay_on_one_side_also_where_copies_link_them(tmp_path):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    lines, of_speaker = ["path,label,speaker"], {}
+    for i in range(120):
+        name, speaker = f"{i}.png", f"s{i % 12}"
+        pixels = random.integers(0, 256, (6, 6), np.uint8)
+        if i == 119:
+            pixels = np.asarray(Image.open(tmp_path / "0.png"))  # links speaker 11 to speaker 0
+        Image.fromarray(pixels).save(tmp_path / name)
+        lines.append(f"{name},{'ab'[i // 12 % 2]},{speaker}")
+        of_speaker[name] = "s0" if speaker == "s11" else speaker
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    dataset = gn.read(tmp_path)
+    for seed in range(4):
+        sides = split(dataset, seed)
+        found = {}
+        for name, side in zip(dataset.samples.names, sides.side, strict=True):
+            found.setdefault(of_speaker[name], set()).add(int(side))
+        assert all(len(one) == 1 for one in found.values())
+        assert {0, 1, 2} == set(sides.side.tolist())
+        assert any("12 groups named in the table" in note for note in sides.notes)

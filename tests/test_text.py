@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 import glassnet as gn
 from glassnet.nets import convnet
+from glassnet.nets.blocks import LAYERS, Bottleneck, Residual
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.spec import LAYERS, BatchNorm, Bottleneck, Conv, Dropout, Fc, Gelu, Mean, Pool, Relu, Residual
+from glassnet.nets.spec import BatchNorm, Conv, Dropout, Fc, Gelu, Mean, Pool, Relu
 from glassnet.nets.text import Spec, activations, measure, names, parse, total
 
 whole = st.integers(1, 1_000_000)
@@ -211,7 +212,7 @@ def test_what_a_refusal_proposes_works():
         (
             "linear 10, fc",
             "layer 1 `linear 10`: glassnet knows no layer `linear`. A layer is one of conv, pool, relu, gelu, "
-            "batchnorm, dropout, residual, bottleneck, mean, fc.",
+            "batchnorm, dropout, residual, bottleneck, mean, max, fc.",
         ),
         ("conv 32 5x5, fc", "layer 1 `conv 32 5x5`: `5x5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),
         ("conv 5×5 32, fc", "layer 1 `conv 5×5 32`: `5×5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),

@@ -13,6 +13,8 @@ GRIDS = [((2, 21), "conv 4 3, relu, pool 2, fc"), ((1, 9, 9), "conv 8 3 valid, r
          ((1, 7, 8, 6), "conv 3 3, relu, fc"), ((3, 8, 8), "fc")]  # fmt: skip
 MEANS = [((2, 21), "conv 4 3, relu, mean, fc"), ((3, 12, 10), "conv 4 3, relu, pool 2, mean, dropout 0.5, fc"),
          ((1, 7, 8, 6), "conv 3 3, relu, mean, fc"), ((3, 8, 8), "mean, fc")]  # fmt: skip
+LARGEST = [((2, 21), "conv 4 3, relu, max, fc"), ((3, 12, 10), "conv 4 3, max, dropout 0.5, fc"),
+           ((1, 7, 8, 6), "conv 3 3, relu, max, fc")]  # fmt: skip
 HIDDEN = [((1, 9, 9), "conv 4 3, relu, fc 5, relu, dropout 0.3, fc"), ((1, 9, 9), "conv 4 3, mean, relu, fc 5, fc")]
 
 
@@ -23,7 +25,7 @@ def traced(shape, text, classes=4):
     return net, trace(net, torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))
 
 
-@pytest.mark.parametrize(("shape", "text"), [*GRIDS, *MEANS, *HIDDEN])
+@pytest.mark.parametrize(("shape", "text"), [*GRIDS, *MEANS, *LARGEST, *HIDDEN])
 def test_votes_and_bias_add_up_to_the_logit_value_by_value(shape, text):
     net, steps = traced(shape, text)
     cast = votes(steps)
@@ -37,7 +39,7 @@ def test_votes_and_bias_add_up_to_the_logit_value_by_value(shape, text):
         assert cast.logit[k] == cast.contribution[k].sum() + cast.bias[k]
 
 
-@pytest.mark.parametrize(("shape", "text"), [*GRIDS, *MEANS, *HIDDEN])
+@pytest.mark.parametrize(("shape", "text"), [*GRIDS, *MEANS, *LARGEST, *HIDDEN])
 def test_each_value_knows_its_place_in_the_step_that_made_it(shape, text):
     _, steps = traced(shape, text)
     cast = votes(steps)
@@ -103,3 +105,20 @@ def test_the_vote_of_a_mean_falls_on_the_places_it_was_taken_over(shape, text):
 def test_votes_of_hidden_neurons_have_no_place(shape, text):
     _, steps = traced(shape, text)
     assert vote_map(steps, votes(steps), 0) is None
+
+
+@pytest.mark.parametrize(("shape", "text"), LARGEST)
+def test_the_vote_of_a_largest_value_stands_where_the_value_does(shape, text):
+    _, steps = traced(shape, text)
+    cast = votes(steps)
+    made = next(step for step in steps if step.name == "max1")
+    maps = made.inputs[0][0]  # (C, *S)
+    for k in range(4):
+        by_place = vote_map(steps, cast, k)
+        assert by_place.shape == tuple(maps.shape[1:])
+        assert by_place.sum() == pytest.approx(cast.logit[k] - cast.bias[k], rel=1e-9)
+        expected = np.zeros(by_place.shape)
+        for c, one in enumerate(maps):
+            for place in np.argwhere(one.numpy() == float(one.max()))[:1]:
+                expected[tuple(place)] += cast.contribution[k][c]
+        assert np.allclose(by_place, expected, atol=1e-12)

@@ -6,16 +6,10 @@ The number of dimensions says what they are: series (N, T) and (N, C, T), pictur
 
 from __future__ import annotations
 
-import lzma
 import math
-import zipfile
-import zlib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +30,10 @@ from glassnet.data.dataset import (
 )
 from glassnet.data.decoding import take_room
 from glassnet.data.listing import sorted_classes, stamp_of
+from glassnet.data.npz import header, opened, read_header
 from glassnet.data.reading import Progress
 from glassnet.errors import GlassnetError
-from glassnet.words import by, bytes_read, clipped, listed
+from glassnet.words import by, listed
 
 PARTS = {"": NOT_GIVEN, "_train": TRAIN, "_val": VAL, "_valid": VAL, "_test": TEST}
 CHUNK_VALUES = 2_000_000
@@ -46,8 +41,6 @@ MAX_VALUES = 8_000_000  # of one example: a colour picture of 1920x1080 has 6.2 
 MAX_CHANNELS = 4
 MAX_ROWS, LONGER = 12, 4  # x of up to so many rows, this many times as long, holds the channels of series
 AXES = {"series": 1, "pictures": 2, "volumes": 3}
-DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError, SyntaxError, TokenError)
-LARGE_BYTES, MOST_PACKED = 256_000_000, 900  # a larger member packed tighter holds nothing but one value
 
 
 @dataclass(frozen=True)
@@ -75,10 +68,10 @@ def look_into(path: Path, need_labels: bool = True, kind: str | None = None) -> 
 
     need_labels: whether an x without its y counts for nothing. kind: what the examples are, if a person says it.
     """
-    with _opened(path) as archive:
+    with opened(path) as archive:
         names = {name.removesuffix(".npy") for name in archive.namelist()}
         parts = tuple(
-            Part(suffix, *_header(path, archive, f"x{suffix}"))
+            Part(suffix, *header(path, archive, f"x{suffix}"))
             for suffix in PARTS
             if f"x{suffix}" in names and (f"y{suffix}" in names or not need_labels)
         )
@@ -126,52 +119,6 @@ def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Data
     preparation = Preparation(contents.shape, {"full_scale": 65535, "floats": int(x.dtype != np.uint8)})
     detail = kind.describe(samples.sizes, preparation)
     return Dataset(kind.name, path.stem, classes, samples, preparation, one=kind.one, detail=detail)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive to read from; whatever turns out to be wrong with it is a GlassnetError."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except OSError as error:
-        raise GlassnetError(str(path), found=f"can't be read: {error.strerror or error}", fix="Check it") from error
-    except DAMAGE as error:
-        found = clipped(str(error), 100) or "a damaged one"
-        raise GlassnetError(str(path), expected="a whole .npz file", found=found, fix="Save it again") from error
-
-
-def _header(path: Path, archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and dtype of a member, checked against its length before anything of that size is made."""
-    info = archive.getinfo(f"{name}.npy")
-    with archive.open(f"{name}.npy") as member:
-        shape, fortran, dtype = _read_header(member)
-        start = member.tell()
-    if fortran and len(shape) > 1:
-        fix = f"Save np.ascontiguousarray({name})"
-        raise GlassnetError(f"{path}, {name}", found="it is stored column by column", fix=fix)
-    whole = math.prod(shape) * dtype.itemsize
-    if dtype.kind != "O" and (whole != info.file_size - start or any(side < 0 for side in shape)):
-        raise GlassnetError(
-            f"{path}, {name}",
-            expected=f"{by(shape)} values in {whole:,} bytes",
-            found=f"{info.file_size - start:,} bytes",
-            fix="It is cut short or damaged: save it again",
-        )
-    if info.file_size > max(LARGE_BYTES, MOST_PACKED * info.compress_size):
-        raise GlassnetError(
-            f"{path}, {name}",
-            found=f"{bytes_read(info.compress_size)} would unpack to {bytes_read(info.file_size)} of one value",
-            fix="Check where the file is from",
-        )
-    return shape, dtype
-
-
-def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(member)
-    return tuple(shape), fortran, dtype
 
 
 def _layout(path: Path, shape: tuple[int, ...], kind: str | None) -> tuple[str, tuple[int, ...], bool]:
@@ -248,8 +195,8 @@ def rows(contents: Contents, part: Part) -> Iterator[NDArray[np.generic]]:
     """X in chunks of (n, C, *S), read from the archive as a stream."""
     each = int(np.prod(part.shape[1:]))
     chunk = max(1, CHUNK_VALUES // each)
-    with _opened(contents.path) as archive, archive.open(f"x{part.suffix}.npy") as member:
-        _read_header(member)
+    with opened(contents.path) as archive, archive.open(f"x{part.suffix}.npy") as member:
+        read_header(member)
         for start in range(0, part.shape[0], chunk):
             count = min(chunk, part.shape[0] - start)
             raw = member.read(count * each * part.dtype.itemsize)
@@ -279,8 +226,8 @@ def _factor(contents: Contents) -> int | None:
 
 def _labels(path: Path, part: Part) -> NDArray[np.str_]:
     name = f"y{part.suffix}"
-    with _opened(path) as archive:
-        shape, dtype = _header(path, archive, name)
+    with opened(path) as archive:
+        shape, dtype = header(path, archive, name)
         if shape not in ((part.shape[0],), (part.shape[0], 1)) or dtype.kind not in "biuUSf":
             raise GlassnetError(
                 f"{path}, {name}",

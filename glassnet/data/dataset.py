@@ -199,7 +199,8 @@ class Samples(Sequence[Sample]):
     """Examples in columns; the pixels may lie in a memory-mapped file.
 
     x: (N, C, *S) uint8 or float32. y: (N,) int64. names: N. split: (N,) int8, 0 train, 1 val, 2 test, -1 not given.
-    digest: (N,) uint64, equal for identical examples. sizes: (N, axes) their size before preparation.
+    digest: (N,) uint64, equal for identical examples. sizes: (N, axes) their size before preparation. group: (N,)
+    int64, equal for examples that belong together (of one speaker, one patient), where the data names them.
     """
 
     x: Array
@@ -208,8 +209,10 @@ class Samples(Sequence[Sample]):
     split: NDArray[np.int8]
     digest: NDArray[np.uint64]
     sizes: NDArray[np.int32]
+    group: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
+        assert self.group is None or len(self.group) == len(self.y), "a group for each example, or for none"
         lengths = {len(self.x), len(self.y), len(self.names), len(self.split), len(self.digest), len(self.sizes)}
         assert len(lengths) == 1, f"columns of different lengths: {lengths}"
 
@@ -279,7 +282,12 @@ class Dataset:
         channels = {1: "grey", 3: "colour"}.get(self.shape[0], f"{self.shape[0]} channels")
         classes = counted(len(self.classes), "class", "classes")
         detail = self.detail or f"{by(self.shape[1:], times)}, {channels}"
-        return f"{counted(len(self), self.one, self.kind)} in {classes}, {detail}"
+        return f"{self.counted()} in {classes}, {detail}"
+
+    def counted(self, number: int | None = None) -> str:
+        """So many examples in words, all unless a number is given: "60,000 pictures", "178 rows"."""
+        many = self.kind if self.kind.startswith(self.one) else f"{self.one}s"
+        return counted(len(self) if number is None else number, self.one, many)
 
 
 def digests(x: Array) -> NDArray[np.uint64]:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from glassnet.config import Reading, wrong_value
-from glassnet.data import arrays, decoding, digits, pictures, series, sounds, tables, volumes, xo
+from glassnet.data import arrays, decoding, digits, pictures, records, series, sounds, tables, volumes, xo
 from glassnet.data.dataset import Dataset, Kind, Preparation
 from glassnet.data.listing import Listing, list_folder, list_named, usual
 from glassnet.data.places import refuse_missing
@@ -50,13 +50,14 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
     if str(data) in BUILT_IN and not path.exists():
         return BUILT_IN[str(data)]
     if path.is_dir():
-        return _files(path, _folder(path, reading), reading, given)
+        found = _folder(path, reading)
+        return _table(path, found, reading, given) if isinstance(found, Path) else _files(path, found, reading, given)
     if path.suffix.lower() == ".npz":
         contents = arrays.look_into(path, kind=reading.kind)
         kind = KINDS[contents.kind]
         return Source(path.stem, kind.name, (), contents.shape, partial(arrays.read_steps, contents, kind))
     if path.suffix.lower() in tables.SUFFIXES:
-        return _files(path, _table(path, reading), reading, given)
+        return _table(path, path, reading, given)
     raise GlassnetError(
         str(path),
         expected=f"a folder, a table ({', '.join(sorted(tables.SUFFIXES))}) or an .npz file",
@@ -80,18 +81,18 @@ def drain(steps: Steps) -> Dataset:
             return result
 
 
-def _folder(path: Path, reading: Reading) -> Listing:
-    """A manifest with a usual name; else class folders; else the only table in the folder."""
+def _folder(path: Path, reading: Reading) -> Listing | Path:
+    """A table with a usual name; else class folders; else the only table in the folder."""
     for name in ("labels", "metadata"):
         for suffix in sorted(tables.SUFFIXES):
             if (path / f"{name}{suffix}").is_file():
-                return _table(path / f"{name}{suffix}", reading)
+                return path / f"{name}{suffix}"
     try:
         return _class_folders(path, reading)
     except GlassnetError as error:
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in tables.SUFFIXES and p.name[0] not in "._")
         if len(found) == 1:
-            return _table(found[0], reading)
+            return found[0]
         if len(found) > 1:
             raise GlassnetError(
                 str(path), found=f"several tables: {listed([p.name for p in found])}", fix="Name the one to read"
@@ -108,9 +109,16 @@ def _class_folders(path: Path, reading: Reading) -> Listing:
     return list_folder(path, kind.suffixes)
 
 
-def _table(path: Path, reading: Reading) -> Listing:
-    found = tables.manifest(tables.read_table(path), reading)
-    return list_named(found.root, found.names, found.labels, found.splits)
+def _table(path: Path, table: Path, reading: Reading, given: Preparation | None) -> Source:
+    """What a table names: files, or numbers in columns. path: as a person named it."""
+    contents = tables.read_table(table)
+    if not tables.has_column(contents, reading.path, tables.PATH_NAMES) and records.is_one(contents, reading):
+        columns = records.columns(contents, reading)
+        return Source(
+            table.stem, "tables", (), (1, len(columns)), partial(records.read_steps, contents, reading, given)
+        )
+    found = tables.manifest(contents, reading)
+    return _files(path, list_named(found.root, found.names, found.labels, found.splits, found.groups), reading, given)
 
 
 def _files(path: Path, listing: Listing, reading: Reading, given: Preparation | None) -> Source:
@@ -163,6 +171,10 @@ KINDS = {
         Kind(
             "volumes", "volume", volumes.SUFFIXES, volumes.look, volumes.prepare, volumes.decode,
             volumes.vary, volumes.axes, volumes.picture, mirrored=True, describe=volumes.describe,
+        ),
+        Kind(
+            "tables", "row", frozenset(), records.look, records.prepare, records.decode,
+            records.vary, records.axes, records.picture,
         ),
     )
 }  # fmt: skip

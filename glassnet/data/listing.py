@@ -31,7 +31,8 @@ class Listing:
     """Files with their classes, before any is opened.
 
     names: N paths relative to root. labels: (N,) places in classes. split: (N,) int8, -1 where not given.
-    stamp: changes when a file does. ignored: how many other files there are, by suffix.
+    stamp: changes when a file does. ignored: how many other files there are, by suffix. group: (N,) equal for files
+    that belong together, if a table says which do.
     """
 
     root: Path
@@ -42,6 +43,7 @@ class Listing:
     stamp: str
     ignored: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    group: NDArray[np.int64] | None = None
 
 
 def list_folder(root: Path, suffixes: frozenset[str]) -> Listing:
@@ -93,7 +95,9 @@ def list_folder(root: Path, suffixes: frozenset[str]) -> Listing:
     )
 
 
-def list_named(root: Path, names: Sequence[str], labels: Sequence[str], splits: Sequence[int]) -> Listing:
+def list_named(
+    root: Path, names: Sequence[str], labels: Sequence[str], splits: Sequence[int], groups: Sequence[str] = ()
+) -> Listing:
     """The files that a table names, in its order. A missing file is listed too: reading it will say so."""
     classes = sorted_classes(set(labels))
     place = {label: i for i, label in enumerate(classes)}
@@ -106,6 +110,7 @@ def list_named(root: Path, names: Sequence[str], labels: Sequence[str], splits: 
         classes,
         stamp_of(marks),
         notes=_alike(classes),
+        group=np.unique(list(groups), return_inverse=True)[1].astype(np.int64) if groups else None,
     )
 
 

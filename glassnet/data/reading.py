@@ -77,6 +77,7 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
         listing.split[rows],
         decoded.digest,
         decoded.looks.size,
+        listing.group[rows] if listing.group is not None else None,
     )
     return Dataset(
         kind.name,

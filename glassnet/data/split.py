@@ -39,30 +39,47 @@ def split(dataset: Dataset, seed: int) -> Split:
 
     Raises GlassnetError when a class is left without examples to train on, or when too much could not be read.
     """
-    _refuse_damaged(dataset)
+    refuse_damaged(dataset)
     samples = dataset.samples
     side = samples.split.copy()
     given = tuple(name for i, name in enumerate(SPLITS) if (side == i).any())
-    _, group = np.unique(samples.digest, return_inverse=True)  # (N,) equal for identical examples
-    notes = _conflicts(dataset, group)
+    _, same = np.unique(samples.digest, return_inverse=True)  # (N,) equal for identical examples
+    notes = _conflicts(dataset, same)
+    group = together(same, samples.group)
     random = np.random.default_rng([seed, 1])
     if not given:
         side[:] = TRAIN
         side[_draw(samples.y, group, side, SHARE, random)] = TEST
         side[_draw(samples.y, group, side, SHARE / (1 - SHARE), random)] = VAL  # of what is left
-        notes += _copies(len(samples) - int(group.max(initial=-1)) - 1)
+        notes += _copies(len(samples) - int(same.max(initial=-1)) - 1)
     else:
         side[side == NOT_GIVEN] = TRAIN
-        notes += _leave_out_copies(side, group)
+        notes += _leave_out_copies(side, same)
         for name, place in (("test", TEST), ("val", VAL)):
             if name not in given:
                 share = min(SHARE, MOST_DRAWN / max(1, int((side == TRAIN).sum())))
                 side[_draw(samples.y, group, side, share, random)] = place
                 notes += (f"{name} drawn from train: none was given",)
+    if samples.group is not None:
+        notes += (f"groups stay together: {counted(len(np.unique(samples.group)), 'group')} named in the table",)
     counts = np.stack([np.bincount(samples.y[side == i], minlength=len(dataset.classes)) for i in range(3)])
     result = Split(side, counts, given, notes + _thin(dataset, counts))
     _refuse_untrainable(dataset, result)
     return result
+
+
+def together(same: NDArray[np.int64], named: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """(N,) equal for examples that must lie on one side: identical ones and those of one named group, also by steps."""
+    if named is None:
+        return same
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    offset = int(same.max(initial=-1)) + 1
+    size = offset + int(named.max(initial=-1)) + 1
+    links = coo_array((np.ones(len(same)), (same, offset + named)), shape=(size, size))
+    _, component = connected_components(links, directed=False)
+    return np.asarray(np.unique(component[same], return_inverse=True)[1], np.int64)
 
 
 def _draw(
@@ -129,7 +146,8 @@ def _thin(dataset: Dataset, counts: NDArray[np.int64]) -> tuple[str, ...]:
     return notes
 
 
-def _refuse_damaged(dataset: Dataset) -> None:
+def refuse_damaged(dataset: Dataset) -> None:
+    """Raises GlassnetError where over 5 in 100 files could not be read."""
     total = len(dataset) + len(dataset.skipped)
     if len(dataset.skipped) > MOST_SKIPPED * total:
         first = dataset.skipped[0]

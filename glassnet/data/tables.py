@@ -20,6 +20,7 @@ SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
 PATH_NAMES = ("path", "file_name", "filename", "file", "filepath", "image", "image_path", "img")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "y")
 SPLIT_NAMES = ("split", "set", "subset", "partition")
+GROUP_NAMES = ("group", "speaker", "person", "subject", "patient", "recording", "session")
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Files with their classes and, where the table has them, splits (-1 elsewhere)."""
+    """Files with their classes and, where the table has them, splits (-1 elsewhere) and groups."""
 
     root: Path
     names: list[str]
     labels: list[str]
     splits: list[int]
+    groups: list[str]
 
 
 def read_table(path: Path) -> Table:
@@ -74,14 +76,21 @@ def manifest(table: Table, reading: Reading) -> Manifest:
                 )
     _refuse_swallowed(table, path_column)
     splits = (
-        [_split(table, row, value) for row, value in enumerate(table.columns[split_column])] if split_column else []
+        [split_of(table, row, value) for row, value in enumerate(table.columns[split_column])] if split_column else []
     )
     return Manifest(
         table.path.parent,
         [name.strip().replace("\\", "/") for name in names],
         [label.strip() for label in labels],
         splits or [NOT_GIVEN] * len(table),
+        groups_of(table),
     )
+
+
+def has_column(table: Table, wanted: str | None, usual: Sequence[str]) -> bool:
+    """Whether a table has the column that a person named, or one with a usual name."""
+    names = {name.lower() for name in table.columns}
+    return any(name.lower() in names for name in ((wanted,) if wanted is not None else usual))
 
 
 def find_column(table: Table, wanted: str | None, usual: Sequence[str], flag: str) -> str:
@@ -117,7 +126,16 @@ def _refuse_swallowed(table: Table, path_column: str) -> None:
                     )
 
 
-def _split(table: Table, row: int, value: str) -> int:
+def groups_of(table: Table) -> list[str]:
+    """The group of each row, an empty one for itself; nothing where the table names none."""
+    column = next((c for c in table.columns if c.lower() in GROUP_NAMES), None)
+    if column is None:
+        return []
+    return [value.strip() or f"row {row}" for row, value in enumerate(table.columns[column])]
+
+
+def split_of(table: Table, row: int, value: str) -> int:
+    """The side that a row names. Raises GlassnetError with its line."""
     split = SPLIT_WORDS.get(value.strip().lower())
     if split is None:
         raise GlassnetError(

@@ -167,6 +167,19 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
 
 
 @glassnet.command()
+@data_argument
+@settings(Reading)
+@_whole("seed", 0, "The same seed gives the same answer.", 0)
+@as_json
+def check(data: str, reading: Reading, seed: int, json: bool) -> None:
+    """Tell whether a ConvNet is right for DATA: whether the order of its places matters."""
+    refuse_missing(data)
+    from glassnet.doors.commands import check as work
+
+    work.check(data, reading, seed, json)
+
+
+@glassnet.command()
 @click.argument("data", required=False)
 @settings(Training, Reading)
 @click.option("--again", is_flag=True, help="Measure the peaks again; they are kept otherwise.")

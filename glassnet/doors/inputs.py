@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.config import Reading
-from glassnet.data import arrays, decoding, kinds, tables
+from glassnet.data import arrays, decoding, kinds, records, tables
 from glassnet.data.dataset import Array, Preparation, Unreadable
 from glassnet.data.kinds import KINDS, Source
 from glassnet.data.listing import files_below
@@ -130,7 +130,11 @@ def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) ->
             yield read_file(path / name, kind, preparation, full_scale)
     elif path.suffix.lower() == ".npz":
         yield from _rows(path, kind, preparation, full_scale)
-    elif path.suffix.lower() in tables.SUFFIXES:
+    elif path.suffix.lower() in tables.SUFFIXES and kind == "tables":
+        contents = tables.read_table(path)
+        for line, row in zip(contents.lines, records.rows_of(contents, preparation), strict=True):
+            yield Input(f"{path}, line {line}", row)
+    elif path.suffix.lower() in tables.SUFFIXES and path.suffix.lower() not in KINDS[kind].suffixes:
         table = tables.read_table(path)
         column = tables.find_column(table, Reading().path, tables.PATH_NAMES, "path")
         for name in table.columns[column]:

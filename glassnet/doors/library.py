@@ -21,14 +21,23 @@ from glassnet.errors import GlassnetError
 from glassnet.explaining import images
 from glassnet.explaining.explanation import Explanation, Scene
 from glassnet.explaining.explanation import explain as explain_net
+from glassnet.training.suitability import Suitability, drain, examine
 
 
-def read(data: str | Path, *, size: int | None = None, path: str | None = None, label: str | None = None) -> Dataset:
+def read(
+    data: str | Path,
+    *,
+    kind: str | None = None,
+    size: int | None = None,
+    path: str | None = None,
+    label: str | None = None,
+) -> Dataset:
     """Reads a data set: a folder, a table, an .npz file, or built-in data ("xo", "digits").
 
-    size: longer side of the pictures, chosen unless given. path, label: columns of a table. Raises GlassnetError.
+    kind: what it holds, if it is taken for the wrong one. size: longer side of the pictures, chosen unless given. path,
+    label: columns of a table. Raises GlassnetError.
     """
-    return find_data(data, Reading(size=size, path=path, label=label)).read()
+    return find_data(data, Reading(kind, size, path, label)).read()
 
 
 def xo(
@@ -81,6 +90,14 @@ def train(
         finished = event
     assert isinstance(finished, Finished), "a run ends with its model"
     return finished.model
+
+
+def check(data: str | Path | Dataset, seed: int = 0) -> Suitability:
+    """Whether a ConvNet is right for data: whether the order of its places matters, and what else does as well.
+
+    Takes some seconds to some minutes. Raises GlassnetError.
+    """
+    return drain(examine(data if isinstance(data, Dataset) else read(data), seed))
 
 
 def load(folder: str | Path, device: str = "cpu") -> Model:

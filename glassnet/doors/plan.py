@@ -73,6 +73,13 @@ class Plan:
 
 def make(dataset: Dataset, source: str, reading: Reading, settings: Training) -> tuple[Plan, Split, Machine]:
     """Chooses whatever was left open. Raises GlassnetError when the data or the net can't be trained."""
+    if dataset.kind == "tables" and not settings.net:
+        raise GlassnetError(
+            dataset.name,
+            expected="data whose neighbours are related",
+            found="a table, whose columns have no order",
+            fix="A ConvNet doesn't fit; glassnet check tells what does (--net trains one all the same)",
+        )
     sides = split(dataset, settings.seed)
     machine = look_at_machine(choose_device(settings.device))
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))

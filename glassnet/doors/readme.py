@@ -14,6 +14,7 @@ TASKS = {
     "pictures": "image-classification",
     "sounds": "audio-classification",
     "series": "other",
+    "tables": "tabular-classification",
     "volumes": "other",
 }
 

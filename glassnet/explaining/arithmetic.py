@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from glassnet import shapes
 from glassnet.explaining.trace import Step, sources
-from glassnet.nets.layers import Add, Mean
+from glassnet.nets.layers import Add, Max, Mean
 
 Place = tuple[int, ...]
 
@@ -157,6 +157,15 @@ def _mean(step: Step, at: Place) -> Arithmetic:
     return Arithmetic("mean", values, weights, places, np.zeros(len(values), np.int64), 0.0)
 
 
+def _max(step: Step, at: Place) -> Arithmetic:
+    x = step.inputs[0][0]
+    values = _flat(x[at[0]])
+    weights = np.zeros(len(values))
+    weights[values.argmax()] = 1.0
+    places = _grid([range(at[0], at[0] + 1), *(range(size) for size in x.shape[1:])])
+    return Arithmetic("maximum", values, weights, places, np.zeros(len(values), np.int64), 0.0)
+
+
 def _add(step: Step, at: Place) -> Arithmetic:
     values = np.array([one[0][at].item() for one in step.inputs])
     return Arithmetic("sum", values, np.ones(2), np.array([at, at]), np.arange(2), 0.0)
@@ -199,5 +208,6 @@ ARITHMETIC: dict[type[nn.Module], Callable[[Step, Place], Arithmetic]] = {
     nn.Flatten: _flatten,
     nn.Linear: _linear,
     Mean: _mean,
+    Max: _max,
     Add: _add,
 }

@@ -23,7 +23,7 @@ from glassnet.explaining import images
 from glassnet.explaining.arithmetic import Place, arithmetic
 from glassnet.explaining.page import asset, render
 from glassnet.explaining.trace import Step, sources
-from glassnet.nets.layers import Add, Mean
+from glassnet.nets.layers import Add, Max, Mean
 from glassnet.nets.text import measure, names
 from glassnet.words import counted
 
@@ -41,7 +41,7 @@ TYPES: dict[type[nn.Module], str] = {
     nn.MaxPool1d: "pool", nn.MaxPool2d: "pool", nn.MaxPool3d: "pool",
     nn.ReLU: "relu", nn.GELU: "gelu",
     nn.BatchNorm1d: "batchnorm", nn.BatchNorm2d: "batchnorm", nn.BatchNorm3d: "batchnorm",
-    nn.Linear: "fc", nn.Flatten: "flatten", nn.Dropout: "dropout", Mean: "mean", Add: "add",
+    nn.Linear: "fc", nn.Flatten: "flatten", nn.Dropout: "dropout", Mean: "mean", Max: "max", Add: "add",
 }  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from glassnet.explaining.images import value_colour
+from glassnet.nets.blocks import Residual
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.spec import Conv, Fc, Residual
+from glassnet.nets.spec import Conv, Fc
 from glassnet.nets.text import Row, activations, total
 from glassnet.words import bytes_read, counted
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glassnet.explaining.trace import Step, sources
+from glassnet.nets.layers import Max, Mean
 
 Floats = NDArray[np.float64]
 
@@ -65,13 +66,18 @@ def vote_map(steps: Sequence[Step], cast: Votes, k: int) -> Floats | None:
     """(*S) where in the last maps the votes for class k come from; None where values have lost their places.
 
     A value that is a mean over places shares its vote among them by what each place put in: class activation mapping,
-    Zhou et al. 2016. Adds up to the logit without its bias.
+    Zhou et al. 2016. One that is the largest of its map gives it to the place where that stands. Adds up to the logit
+    without its bias.
     """
     if len(cast.shape) > 1:
         return np.asarray(cast.contribution[k].reshape(cast.shape).sum(0))  # (*S)
     maker = steps[cast.made_by]
-    if cast.made_by < 0 or type(maker.layer).__name__ != "Mean":
+    if cast.made_by < 0 or not isinstance(maker.layer, (Max, Mean)):
         return None
     maps = maker.inputs[0][0].double().cpu().numpy()  # (C, *S)
+    if isinstance(maker.layer, Max):
+        votes_at = np.zeros(maps[0].size)
+        np.add.at(votes_at, maps.reshape(len(maps), -1).argmax(1), cast.contribution[k])
+        return votes_at.reshape(maps.shape[1:])
     places = int(np.prod(maps.shape[1:]))
     return np.asarray(np.tensordot(cast.weights[k], maps, 1) / places)

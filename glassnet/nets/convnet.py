@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glassnet.nets.layers import CONVS, NORMS, POOLS, Mean, Residual
+from glassnet.nets.blocks import Block
+from glassnet.nets.layers import CONVS, NORMS, POOLS, Max, Mean, Residual
 from glassnet.nets.network import Criterion, Network, Phase
-from glassnet.nets.spec import BatchNorm, Block, Conv, Dropout, Fc, Flow, Gelu, Layer, Pool, Relu
+from glassnet.nets.spec import BatchNorm, Conv, Dropout, Fc, Flow, Gelu, Layer, Pool, Relu
+from glassnet.nets.spec import Max as MaxLayer
 from glassnet.nets.spec import Mean as MeanLayer
 from glassnet.nets.text import Spec, measure, names
 
@@ -77,6 +79,8 @@ def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
             return Residual(axes, channels, layer.convs, layer.around(channels))
         case MeanLayer():
             return Mean()
+        case MaxLayer():
+            return Max()
         case Fc():
             return nn.Linear(math.prod(before.shape), after.shape[0], bias=bias)
     raise AssertionError(f"no module for {layer}")

@@ -36,6 +36,13 @@ class Mean(nn.Module):
         return x.flatten(2).mean(2)  # (B, C)
 
 
+class Max(nn.Module):
+    """The largest value of each map. x: (B, C, *S). Returns (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).amax(2)  # (B, C)
+
+
 class Residual(nn.Module):
     """Convolutions added to their input, relu(f(x) + x). He et al. 2015, section 3.2 and figures 2 and 5.
 

@@ -1,4 +1,4 @@
-"""The layers a net can be written in: their text, their arithmetic, their cost. Builds nothing and needs no torch.
+"""The plain layers a net can be written in: their text, their arithmetic, their cost. Builds nothing, needs no torch.
 
 A conv is padded by (SIZE - 1) / 2, rounded down, so that odd sizes keep the picture's size; `valid` pads nothing, as on
 the slides. A pool keeps the windows that reach past the edge; `same` pads it as a conv is padded, and drops them.
@@ -217,78 +217,20 @@ class Dropout(Layer):
 
 
 @dataclass(frozen=True)
-class Block(Layer):
-    """Convolutions, each with a batch norm, added to their input. He et al. 2015, "Deep residual learning"."""
-
-    features: int
-    stride: int = 1
-
-    @classmethod
-    def parse(cls, words: list[str]) -> Block:
-        if len(words) != 1:
-            raise Unfit("", nearest(cls.form.split()[0], words, "64"))
-        return cls(*sized(words[0], 1))
-
-    def __str__(self) -> str:
-        return f"{self.form.split()[0]} {self.features}" + (f"/{self.stride}" if self.stride > 1 else "")
-
-    @property
-    @abstractmethod
-    def convs(self) -> tuple[Conv, ...]:
-        """The convolutions, in order."""
-
-    def around(self, in_channels: int) -> Conv | None:
-        """The 1x1 convolution of the way around, where that doesn't fit as it is (option B of section 3.3)."""
-        return Conv(self.features, 1, self.stride) if self.stride > 1 or in_channels != self.features else None
-
-    def after(self, flow: Flow) -> Flow:
-        for conv in self.convs:
-            flow = conv.after(flow)
-        return flow
-
-    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
-        around, flow, costs = self.around(before.shape[0]), before, []
-        pairs = [(around, before)] if around else []
-        for conv in self.convs:
-            pairs.append((conv, flow))
-            flow = conv.after(flow)
-        for conv, flow in pairs:
-            made = conv.after(flow)
-            costs += [conv.cost(flow, made, bias=False), BatchNorm().cost(made, made, bias=False)]
-        return Cost(sum(one.parameters for one in costs), sum(one.multiply_adds for one in costs))
-
-
-@dataclass(frozen=True)
-class Residual(Block):
-    """`residual FEATURES[/STRIDE]`: two 3x3 convolutions added to their input. He et al. 2015, figure 2."""
-
-    form: ClassVar[str] = "residual FEATURES"
-
-    @property
-    def convs(self) -> tuple[Conv, ...]:
-        return Conv(self.features, 3, self.stride), Conv(self.features, 3)
-
-
-@dataclass(frozen=True)
-class Bottleneck(Block):
-    """`bottleneck FEATURES[/STRIDE]`: 1x1 to a quarter of the features, 3x3, and 1x1 back, added to their input.
-
-    He et al. 2015, figure 5; the stride is at the 3x3 convolution, as in torchvision.
-    """
-
-    form: ClassVar[str] = "bottleneck FEATURES"
-
-    @property
-    def convs(self) -> tuple[Conv, ...]:
-        inner = max(self.features // 4, 1)
-        return Conv(inner, 1), Conv(inner, 3, self.stride), Conv(self.features, 1)
-
-
-@dataclass(frozen=True)
 class Mean(Word):
     """`mean`: the mean of each map over all its places."""
 
     form: ClassVar[str] = "mean"
+
+    def after(self, flow: Flow) -> Flow:
+        return Flow((flow.shape[0],), whole_field(flow))
+
+
+@dataclass(frozen=True)
+class Max(Word):
+    """`max`: the largest value of each map, wherever it stands."""
+
+    form: ClassVar[str] = "max"
 
     def after(self, flow: Flow) -> Flow:
         return Flow((flow.shape[0],), whole_field(flow))
@@ -348,8 +290,3 @@ def nearest(name: str, words: list[str], *usual: str) -> str:
     if len(found) > len(usual) and "/" not in kept[-1] + found[len(usual)]:
         kept[-1] += f"/{found[len(usual)]}"
     return " ".join((name, *kept))
-
-
-LAYERS: dict[str, type[Layer]] = {
-    kind.form.split()[0]: kind for kind in (Conv, Pool, Relu, Gelu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Fc)
-}

@@ -12,7 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from glassnet.errors import GlassnetError
-from glassnet.nets.spec import LAYERS, BatchNorm, Conv, Cost, Dropout, Fc, Flow, Layer, Pool, Unfit
+from glassnet.nets.blocks import LAYERS
+from glassnet.nets.spec import BatchNorm, Conv, Cost, Dropout, Fc, Flow, Layer, Pool, Unfit
 from glassnet.shapes import Field
 from glassnet.words import by, large
 

@@ -284,7 +284,7 @@ function openLens() {
   const held = holds(step, channel);
   const shown = held ? valueAt(step, channel, place) : null;
   lens.replaceChildren(el("h3", { textContent: title(chosen) }));
-  const write = { conv, pool, relu, gelu, batchnorm, fc: sumOfValues, mean, add }[step.type];
+  const write = { conv, pool, relu, gelu, batchnorm, fc: sumOfValues, mean, max, add }[step.type];
   const lacks = ["pool", "relu", "gelu", "batchnorm", "add"].includes(step.type) && step.inputs.some((_, i) => !holds(source(step, i), channel));
   if (step === input) lens.append(el("p", { className: "sum", textContent: `The net sees ${two(shown)} here.` }));
   else if (!held && !(step.type === "conv" && partTerms(step, channel, place))) lens.append(el("p", { className: "sum", textContent: "This page holds the strongest maps of each layer; this is a weaker one." }));
@@ -478,6 +478,17 @@ function mean(lens, step, channel, place, shown) {
     lens.append(labelled(`feature ${channel + 1}`, `of ${from.name}`, grid(values, [h, w], (v) => colour(from, v), { number: two, cell: Math.max(8, Math.min(44, Math.floor(240 / w))) })));
   }
   result(lens, `the mean of ${h * w} values`, shown, colour(step, shown));
+}
+
+function max(lens, step, channel, place, shown) {
+  const from = source(step);
+  if (step.factor || from.factor) return result(lens, "the largest value of its map", shown, colour(step, shown));
+  const at = [...places(cube(from))];
+  const values = at.map((one) => valueAt(from, channel, one));
+  const won = values.indexOf(Math.max(...values));
+  result(lens, `the largest of ${values.length} values`, values[won], colour(step, values[won]));
+  check(lens, values[won], shown);
+  lens.append(linkTo(from, channel, at[won], `Where it comes from: ${inWords(from, at[won])} of ${from.name}`));
 }
 
 function add(lens, step, channel, place, shown) {
