@@ -256,7 +256,7 @@ def _learn(net: ConvNet, part: Part, seed: int, times: int = 1) -> tuple[NDArray
 
 
 def _points(share: float) -> str:
-    return f"{share * 100:.1f}"
+    return f"{round(share * 100, 1) + 0.0:.1f}"  # never -0.0
 
 
 def drain(steps: Generator[Checking, None, Suitability]) -> Suitability:

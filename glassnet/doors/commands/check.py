@@ -36,9 +36,8 @@ def check(data: str, reading: Reading, seed: int, json: bool) -> None:
         print_json({"data": data, "kind": dataset.kind, **found.as_json()})
         return
     report(found)
-    screen.print(
-        fact("next", typed("glassnet", "train", data) if found.fits is not False else f"use {found.best}", "bold")
-    )
+    ways = {True: typed("glassnet", "train", data), False: f"use {found.best}", None: f"{found.best}, or more examples"}
+    screen.print(fact("next", ways[found.fits], "bold"))
 
 
 def report(found: Suitability) -> None:
