@@ -154,7 +154,7 @@ def judge(p: float, drop: Share, gain: Share, best: str, score: float, examples:
     if gain.low > 0:
         lead = f"{_points(gain.value)} points ({_points(gain.low)} to {_points(gain.high)})"
         return "matters", True, f"Yes. Order matters: shuffling costs {cost}, and a ConvNet beats {best} by {lead}."
-    small = " It is a small effect: neighbouring columns may just be related." if drop.high < SMALL_EFFECT else ""
+    small = " It is a small effect: neighbours may just be related." if drop.high < SMALL_EFFECT else ""
     if gain.high < 0:
         return "matters", False, f"Order matters (shuffling costs {cost}), but {best} is better at this size.{small}"
     return "matters", True, f"Order matters (shuffling costs {cost}), but {best} does as well at this size.{small}"
