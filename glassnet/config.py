@@ -27,6 +27,8 @@ class Reading:
     size: int | None = field(default=None, metadata={"help": "Longer side of the pictures as the net sees them."})
     path: str | None = field(default=None, metadata={"help": "Column of a table that names the files."})
     label: str | None = field(default=None, metadata={"help": "Column of a table that holds the classes."})
+    text: str | None = field(default=None, metadata={"help": "Column of a table that holds texts."})
+    fold: int | None = field(default=None, metadata={"help": "Test on this fold of a table's column, train on others."})
 
     def __post_init__(self) -> None:
         if self.size is not None and not 4 <= self.size <= 1024:

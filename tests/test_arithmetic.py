@@ -12,7 +12,7 @@ from glassnet.explaining.explain_page import TYPES
 from glassnet.explaining.trace import Step, sources, trace
 from glassnet.nets.blocks import LAYERS
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.layers import NORMS
+from glassnet.nets.layers import NORMS, Embed
 from glassnet.nets.text import parse
 
 TEXTS = [
@@ -22,7 +22,8 @@ TEXTS = [
     "pool 3/1, conv 2 3/2, max, relu, fc",
 ]
 SHAPES = [(2, 26), (2, 23, 18), (1, 14, 16, 17)]
-CASES = list(itertools.product(TEXTS, SHAPES))
+WORDS = "embed 5, phrases 3 2-4, max, relu, dropout 0.5, fc"
+CASES = [*itertools.product(TEXTS, SHAPES), (WORDS, (9, 14))]
 
 
 def traced(text, shape):
@@ -37,7 +38,8 @@ def traced(text, shape):
                 nn.init.normal_(module.running_mean)
             if getattr(module, "bias", None) is not None:
                 nn.init.normal_(module.bias)
-        return trace(net, torch.randn(1, *shape, dtype=torch.float64)), net.eval()
+        x = torch.randint(9, (1, 1, 14)).double() if text == WORDS else torch.randn(1, *shape, dtype=torch.float64)
+        return trace(net, x), net.eval()
 
 
 def places(step):
@@ -64,7 +66,7 @@ def test_the_weight_of_a_term_is_how_much_its_input_moves_the_output(text, shape
     """Autograd as the second computation: a weight is a derivative, and what has none is no term."""
     steps, _ = traced(text, shape)
     for step in steps:
-        if isinstance(step.layer, nn.GELU):  # bent everywhere: its weight is a share of the value, and no slope
+        if isinstance(step.layer, (nn.GELU, Embed)):  # bent everywhere, or looked up: its weight is no slope
             continue
         inputs = [one.clone().requires_grad_() for one in step.inputs]
         output = step.layer(*inputs)

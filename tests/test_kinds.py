@@ -13,7 +13,8 @@ from PIL import Image
 import glassnet as gn
 from glassnet.config import Reading
 from glassnet.data import kinds
-from glassnet.data.dataset import TRAIN, Looks, Preparation, Unreadable
+from glassnet.data.dataset import TRAIN, Preparation
+from glassnet.data.kind import Looks, Unreadable
 from glassnet.data.kinds import KINDS
 from glassnet.data.split import split
 
@@ -84,7 +85,7 @@ def kind_and_folder(request, tmp_path_factory):
 
 
 def test_every_kind_is_listed_and_tried():
-    assert set(KINDS) == {*MAKERS, "tables"}, "tables have no files of their own: test_records.py"
+    assert set(KINDS) == {*MAKERS, "tables", "sentences"}, "these two: test_records.py, test_sentences.py"
 
 
 def test_a_kind_is_told_by_its_files_and_said_in_one_line(kind_and_folder):

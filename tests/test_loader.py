@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import glassnet as gn
 from glassnet.data.augment import augment
-from glassnet.data.dataset import Augmentation, Axis, Normalisation
+from glassnet.data.dataset import Normalisation
+from glassnet.data.kind import Augmentation, Axis
 from glassnet.data.loader import Loader, learn_normalisation, on_device, to_tensor
 
 CPU = torch.device("cpu")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from glassnet.data import pictures
-from glassnet.data.dataset import Look, Looks, Preparation, Unreadable
+from glassnet.data.dataset import Preparation
+from glassnet.data.kind import Look, Looks, Unreadable
 
 GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 RGB = np.stack([GREY, GREY // 2, 255 - GREY], -1)

@@ -13,7 +13,7 @@ from PIL import Image
 import glassnet as gn
 from glassnet import files
 from glassnet.data import decoding, kinds
-from glassnet.data.dataset import Unreadable
+from glassnet.data.kind import Unreadable
 from glassnet.data.split import split
 
 

@@ -64,7 +64,7 @@ def test_classes_may_stand_in_any_column(tmp_path):
 def test_training_on_a_table_says_what_fits_unless_a_net_is_named(tmp_path, glassnet):
     path = table(tmp_path / "t.csv", 120)
     refused = glassnet("train", path)
-    assert refused.code == 2 and "a table, whose columns have no order" in refused.err
+    assert refused.code == 2 and "found tables, whose columns have no order" in refused.err
     assert "glassnet check" in refused.err and len(refused.err.strip().splitlines()) <= 2
     done = glassnet("train", path, "--net", "fc 8, relu, fc", "--epochs", 20, "--out", "model", "--json")
     assert done.code == 0, done.err

@@ -2,14 +2,22 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import glassnet as gn
+from glassnet.config import Reading
 from glassnet.data.dataset import NOT_GIVEN, Dataset, Names, Preparation, Samples, digests
+from glassnet.data.kinds import KINDS
+from glassnet.doors.commands.check import check, report
+from glassnet.doors.screen import console
 from glassnet.training import drawn, rivals, suitability
 from glassnet.training.suitability import Share, judge
+
+TABLES = KINDS["tables"].check
 
 
 def made(x, y, kind="pictures"):
@@ -42,15 +50,21 @@ def columns(count=360, seed=0):
     return made(x, y, "tables")
 
 
+def limit(monkeypatch, gains=2, **changes):
+    """Fewer splits and steps than a user gets, so that a test takes seconds."""
+    monkeypatch.setattr(suitability, "GAINS", gains)
+    fewer = {name: replace(kind, check=replace(kind.check, **changes)) for name, kind in KINDS.items()}
+    monkeypatch.setattr(drawn, "KINDS", fewer)
+
+
 @pytest.fixture
 def short(monkeypatch):
     """Trainings of a few steps on few splits, for tests that ask about something else than what is found."""
-    monkeypatch.setattr(suitability, "STEPS", 4)
-    monkeypatch.setattr(suitability, "GAINS", 2)
+    limit(monkeypatch, steps=4, asked=0)
 
 
 def test_order_matters_in_pictures_of_edges(monkeypatch):
-    monkeypatch.setattr(suitability, "GAINS", 3)
+    limit(monkeypatch, gains=3, steps=150)
     found = gn.check(edges())
     assert found.order == "matters" and found.fits and found.p == 0.05
     assert found.drop.low > 0.1
@@ -59,7 +73,7 @@ def test_order_matters_in_pictures_of_edges(monkeypatch):
 
 
 def test_order_is_nothing_in_columns_and_the_best_competitor_is_named(monkeypatch):
-    monkeypatch.setattr(suitability, "GAINS", 3)
+    limit(monkeypatch, gains=3, asked=0)
     found = gn.check(columns())
     assert found.p > 0.05 and found.order in ("nothing", "unclear") and not found.fits
     assert found.best in found.verdict and found.best in found.scores
@@ -77,10 +91,10 @@ def test_a_seed_gives_the_same_answer_twice():
 def test_the_same_orders_are_tried_in_every_split_and_the_first_is_the_given(monkeypatch):
     seen = []
     real = suitability.reordered
-    monkeypatch.setattr(suitability, "reordered", lambda part, order: (seen.append(order), real(part, order))[1])
+    monkeypatch.setattr(suitability, "reordered", lambda *part, **how: (seen.append(part[1]), real(*part, **how))[1])
     gn.check(columns(80))
     each = 1 + suitability.ORDERS
-    splits = drawn.LIMITS["tables"].splits
+    splits = TABLES.splits
     assert len(seen) == each * splits and (seen[0] == np.arange(12)).all()
     for s in range(1, splits):
         assert all((a == b).all() for a, b in zip(seen[:each], seen[s * each : (s + 1) * each], strict=True))
@@ -117,7 +131,7 @@ def test_the_interval_of_the_cost_is_worked_out_by_hand():
 def test_the_interval_of_the_gain_knows_that_splits_share_examples():
     """Nadeau and Bengio 2003: t(.975, 9) = 2.26216, variance times (1/10 + test / train)."""
     gains = np.array([0.01, 0.03] * 5)
-    limits = drawn.LIMITS["tables"]  # of 300 examples 200 train, 100 test
+    limits = TABLES  # of 300 examples 200 train, 100 test
     found = suitability._corrected(gains, limits, 300)
     half = 2.26216 * math.sqrt(gains.var(ddof=1) * (0.1 + 0.5))
     assert (found.value, found.low, found.high) == pytest.approx((0.02, 0.02 - half, 0.02 + half), abs=1e-5)
@@ -125,7 +139,7 @@ def test_the_interval_of_the_gain_knows_that_splits_share_examples():
 
 def test_splits_keep_classes_in_their_shares_and_never_share_an_example():
     y = np.repeat([0, 1, 2], [150, 90, 60])
-    train, test = drawn.sides(y, None, drawn.LIMITS["tables"], np.random.default_rng(0))
+    train, test = drawn.sides(y, None, TABLES, np.random.default_rng(0))
     assert not set(train) & set(test) and len(train) + len(test) == 300
     assert np.bincount(y[train]).tolist() == [100, 60, 40]
 
@@ -134,7 +148,7 @@ def test_groups_stay_on_one_side():
     group = np.repeat(np.arange(12), 25)
     y = np.tile([0, 1, 2], 100)
     for seed in range(5):
-        train, test = drawn.sides(y, group, drawn.LIMITS["tables"], np.random.default_rng(seed))
+        train, test = drawn.sides(y, group, TABLES, np.random.default_rng(seed))
         assert not set(group[train]) & set(group[test]) and len(train) + len(test) == 300
         assert len(set(group[test])) == 4, "a third of the examples"
 
@@ -142,7 +156,7 @@ def test_groups_stay_on_one_side():
 def test_copies_are_looked_at_once():
     dataset = columns(120)
     twice = made(np.concatenate([dataset.samples.x] * 2), np.concatenate([dataset.samples.y] * 2), "tables")
-    rows = drawn.distinct(twice, np.random.default_rng(0))
+    rows = drawn.distinct(twice, TABLES, np.random.default_rng(0))
     assert len(rows) == 120 and len(np.unique(twice.samples.digest[rows])) == 120
 
 
@@ -151,9 +165,32 @@ def test_values_are_standardised_by_the_training_examples_alone():
     x = random.normal(3, 2, (40, 1, 5)).astype(np.float32) * [1, 2, 3, 4, 5]
     x = x.astype(np.float32)
     train, test = np.arange(30), np.arange(30, 40)
-    part = drawn.standardised(x, np.arange(40) % 2, train, test, "tables")
-    assert np.allclose(part.x.mean(0), 0, atol=1e-5) and np.allclose(part.x.std(0, correction=0), 1, atol=1e-5)
-    assert np.allclose(part.held_x, (x[test] - x[train].mean(0)) / x[train].std(0), atol=1e-4)
+    found = drawn.standardised(x, train, each=True)
+    assert np.allclose(found[train].mean(0), 0, atol=1e-5) and np.allclose(found[train].std(0), 1, atol=1e-5)
+    assert np.allclose(found[test], (x[test] - x[train].mean(0)) / x[train].std(0), atol=1e-4)
+    whole = drawn.standardised(x, train, each=False)
+    assert abs(whole[train].mean()) < 1e-5 and abs(whole[train].std() - 1) < 1e-5
+    assert np.allclose(whole, (x - x[train].mean()) / x[train].std(), atol=1e-4)
+
+
+def test_words_are_swapped_within_their_own_sentence():
+    x = torch.tensor([[[5.0, 6, 7, 0, 0, 0]], [[5.0, 6, 7, 8, 9, 4]]])
+    part = drawn.Part((10, 6), 2, x, torch.tensor([0, 1]), x, torch.tensor([0, 1]), np.arange(2))
+    order = np.array([4, 2, 0, 5, 1, 3])
+    moved = drawn.reordered(part, order, within=True)
+    assert moved.x.tolist() == [[[7.0, 5, 6, 0, 0, 0]], [[9.0, 7, 5, 4, 6, 8]]]
+    assert torch.equal(drawn.reordered(part, np.arange(6), within=True).x, x)
+    assert drawn.reordered(part, order).x[0].tolist() == [[0.0, 7, 5, 0, 6, 0]]
+
+
+def test_what_shuffling_costs_counts_an_example_once_however_often_it_is_held_out(monkeypatch):
+    """Three splits of few examples hold some out twice: the spread is that of examples, not of answers."""
+    seen = {}
+    real = suitability._drop
+    monkeypatch.setattr(suitability, "_drop", lambda by, each: (seen.setdefault("each", each), real(by, each))[1])
+    limit(monkeypatch, steps=4)
+    gn.check(columns(60))
+    assert TABLES.asked / 20 > 10 and 50 < len(seen["each"]) <= 60, "ten splits of 20 of 60"
 
 
 def test_sift_tells_textures_apart():
@@ -174,26 +211,28 @@ def test_too_little_is_refused():
         gn.check(columns(16))
 
 
-def test_the_command_prints_a_verdict_and_json(tmp_path, glassnet):
+@pytest.mark.usefixtures("short")
+def test_the_command_prints_a_verdict_and_json(tmp_path, capsys):
     dataset = columns(60)
     rows = ["a,b,c,d,e,f,g,h,i,j,k,l,label"]
     for x, y in zip(dataset.samples.x, dataset.samples.y, strict=True):
         rows.append(",".join([*(f"{v:.5f}" for v in x[0]), f"c{y}"]))
     (tmp_path / "t.csv").write_text("\n".join(rows))
-    done = glassnet("check", "t.csv", "--json", timeout=300)
-    assert done.code == 0, done.err
-    found = json.loads(done.out)
+    check(str(tmp_path / "t.csv"), Reading(), 0, json=True)
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
     assert {"order", "fits", "verdict", "p", "effect", "gain", "scores", "seconds"} <= set(found)
     assert set(found["effect"]) == {"drop", "low", "high"}
-    assert "60 rows in 2 classes, 12 columns" in done.err
+    assert "60 rows in 2 classes, 12 columns" in printed.err
+    check(str(tmp_path / "t.csv"), Reading(), 0, json=False)
+    said = capsys.readouterr().out
+    assert found["verdict"] in said and "next" in said
 
 
 @pytest.mark.usefixtures("short")
 def test_what_is_printed_holds_the_verdict_every_score_and_what_was_looked_at(capsys):
-    from glassnet.doors.commands.check import report
-
     found = gn.check(columns(60))
-    report(found)
+    report(console(), found)
     printed = capsys.readouterr().out
     assert found.verdict.split(".")[0] in printed and "p = " in printed and "60 of 60 pictures" in printed
     assert all(name in printed for name in (*found.scores, "ConvNet, places shuffled"))

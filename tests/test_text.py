@@ -212,7 +212,7 @@ def test_what_a_refusal_proposes_works():
         (
             "linear 10, fc",
             "layer 1 `linear 10`: glassnet knows no layer `linear`. A layer is one of conv, pool, relu, gelu, "
-            "batchnorm, dropout, residual, bottleneck, mean, max, fc.",
+            "batchnorm, dropout, residual, bottleneck, mean, max, embed, phrases, fc.",
         ),
         ("conv 32 5x5, fc", "layer 1 `conv 32 5x5`: `5x5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),
         ("conv 5×5 32, fc", "layer 1 `conv 5×5 32`: `5×5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),
@@ -246,8 +246,8 @@ def test_a_slip_is_answered_with_how_to_write_it(text, line):
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_says_how_it_is_written_in_words_that_can_be_read_back(name):
     kind = LAYERS[name]
-    usual = {"FEATURES": "8", "SIZE": "3", "WINDOW": "2", "NEURONS": "16", "P": "0.5"}
-    text = " ".join(usual.get(word, word) for word in kind.form.split())
+    usual = {"FEATURES": "8", "SIZE": "3", "WINDOW": "2", "NEURONS": "16", "P": "0.5", "SHORTEST-LONGEST": "3-5"}
+    text = " ".join(usual.get(word.strip("[]"), word.strip("[]")) for word in kind.form.split())
     assert str(parse(f"{text}, fc").layers[0]) == text
     assert f"it is written `{kind.form}`" in refused(f"{name} a b c d, fc") or name == "dropout"
 

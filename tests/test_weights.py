@@ -107,7 +107,7 @@ def built(given, classes, shape=(3, 64, 64)):
     """The net of these weights, its votes included."""
     net = ConvNet(parse(given.net), shape, classes)
     whole = weights.Weights(given.name, given.net, given.tensors, None, classes=tuple(map(str, range(classes))))
-    weights.lay_in(net, whole, whole.classes)
+    whole.lay_in(net, whole.classes)
     return net.eval()
 
 

@@ -83,6 +83,7 @@ def main():
         learner.fit_one_cycle(chosen.epochs, 0.06)
     if chosen.predict:
         file = get_image_files(chosen.data / "test")[0]
+        learner.remove_cb(Until)
         with learner.no_bar():
             latency(lambda: learner.predict(file), 20)
 

@@ -15,20 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache
-from glassnet.data.dataset import (
-    NOT_GIVEN,
-    TEST,
-    TRAIN,
-    VAL,
-    Array,
-    Dataset,
-    Kind,
-    Names,
-    Preparation,
-    Samples,
-    digests,
-)
+from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Array, Dataset, Names, Preparation, Samples, digests
 from glassnet.data.decoding import take_room
+from glassnet.data.kind import Kind
 from glassnet.data.listing import sorted_classes, stamp_of
 from glassnet.data.npz import header, opened, read_header
 from glassnet.data.reading import Progress
@@ -40,7 +29,7 @@ CHUNK_VALUES = 2_000_000
 MAX_VALUES = 8_000_000  # of one example: a colour picture of 1920x1080 has 6.2 million
 MAX_CHANNELS = 4
 MAX_ROWS, LONGER = 12, 4  # x of up to so many rows, this many times as long, holds the channels of series
-AXES = {"series": 1, "pictures": 2, "volumes": 3}
+SERIES, PICTURES, VOLUMES = 1, 2, 3  # axes of an example, beside its channels
 
 
 @dataclass(frozen=True)
@@ -54,19 +43,20 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What an npz declares, before any values are read. kind: by its name. shape: (C, *S) of one example."""
+    """What an npz declares, before any values are read. axes: of one example, beside channels. shape: its (C, *S)."""
 
     path: Path
     parts: tuple[Part, ...]
-    kind: str
+    axes: int
     shape: tuple[int, ...]
     channels_last: bool
 
 
-def look_into(path: Path, need_labels: bool = True, kind: str | None = None) -> Contents:
+def look_into(path: Path, axes: int | None = None, need_labels: bool = True) -> Contents:
     """Reads the headers of an npz. Raises GlassnetError when it holds no examples of a known layout.
 
-    need_labels: whether an x without its y counts for nothing. kind: what the examples are, if a person says it.
+    axes: of an example beside its channels, if a person says what it is. need_labels: whether an x without its y counts
+    for nothing.
     """
     with opened(path) as archive:
         names = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -88,7 +78,7 @@ def look_into(path: Path, need_labels: bool = True, kind: str | None = None) -> 
             raise GlassnetError(f"{path}, x{part.suffix}", expected="numbers", found=found, fix="Convert it")
     if all(part.shape[:1] == (0,) for part in parts):
         raise GlassnetError(str(path), expected="examples", found="none: x is empty", fix="Save it again")
-    return Contents(path, parts, *_layout(path, shapes.pop(), kind))
+    return Contents(path, parts, *_layout(path, shapes.pop(), axes))
 
 
 def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Dataset]:
@@ -121,20 +111,19 @@ def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Data
     return Dataset(kind.name, path.stem, classes, samples, preparation, one=kind.one, detail=detail)
 
 
-def _layout(path: Path, shape: tuple[int, ...], kind: str | None) -> tuple[str, tuple[int, ...], bool]:
-    """The kind, (C, *S) and whether channels stand last."""
+def _layout(path: Path, shape: tuple[int, ...], axes: int | None) -> tuple[int, tuple[int, ...], bool]:
+    """The axes of an example, (C, *S) and whether channels stand last."""
     if shape and not 0 < math.prod(shape) <= MAX_VALUES:
         expected = f"examples of 1 to {MAX_VALUES:,} values"
         raise GlassnetError(str(path), expected=expected, found=by(shape), fix="Resize them")
-    kind = kind or _kind(shape)
-    axes = AXES.get(kind or "", -9)
+    axes = axes or _axes(shape)
     if len(shape) == axes:
-        return str(kind), (1, *shape), False
+        return axes, (1, *shape), False
     most = max(MAX_ROWS, *shape[:1]) if axes == 1 else MAX_CHANNELS
-    if len(shape) == axes + 1 and shape[-1] <= (MAX_ROWS if axes == 1 else most) and shape[0] > shape[-1]:
-        return str(kind), (shape[-1], *shape[:-1]), True
-    if len(shape) == axes + 1 and shape[0] <= most:
-        return str(kind), shape, False
+    if axes and len(shape) == axes + 1 and shape[-1] <= (MAX_ROWS if axes == 1 else most) and shape[0] > shape[-1]:
+        return axes, (shape[-1], *shape[:-1]), True
+    if axes and len(shape) == axes + 1 and shape[0] <= most:
+        return axes, shape, False
     raise GlassnetError(
         str(path),
         expected="x of (N, T) or (N, C, T), (N, H, W[, C]) or (N, C, H, W), (N, D, H, W[, C]) or (N, C, D, H, W)",
@@ -143,18 +132,18 @@ def _layout(path: Path, shape: tuple[int, ...], kind: str | None) -> tuple[str, 
     )
 
 
-def _kind(shape: tuple[int, ...]) -> str | None:
+def _axes(shape: tuple[int, ...]) -> int | None:
     """What examples of a shape are, by their number of axes and of channels."""
     few = [side for side in (shape[0], shape[-1]) if side <= MAX_CHANNELS] if shape else []
     match len(shape):
         case 1:
-            return "series"
+            return SERIES
         case 2:
-            return "series" if min(shape) <= MAX_ROWS and max(shape) >= LONGER * min(shape) else "pictures"
+            return SERIES if min(shape) <= MAX_ROWS and max(shape) >= LONGER * min(shape) else PICTURES
         case 3:
-            return "pictures" if few else "volumes"
+            return PICTURES if few else VOLUMES
         case 4:
-            return "volumes" if few else None
+            return VOLUMES if few else None
     return None
 
 

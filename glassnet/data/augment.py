@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from glassnet.data.dataset import Augmentation
+from glassnet.data.kind import Augmentation
 
 
 def augment(x: Tensor, how: Augmentation, random: torch.Generator, mirrored: Tensor | None = None) -> Tensor:
@@ -20,6 +21,11 @@ def augment(x: Tensor, how: Augmentation, random: torch.Generator, mirrored: Ten
     """
     if how.is_still:
         return x
+    if how.drop:
+        left_out = torch.rand(len(x), *x.shape[2:], generator=random) < how.drop
+        x = x.masked_fill(left_out[:, None].to(x.device), 0.0)
+        if replace(how, drop=0.0).is_still:
+            return x
     flat = x.flatten(1, 2) if x.dim() == 5 else x.unsqueeze(2) if x.dim() == 3 else x  # (B, C', H, W)
     return _blanked(_moved(flat, how, random, mirrored), how, random).reshape(x.shape)
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from glassnet.data.dataset import Dataset, Kind
+from glassnet.data.dataset import Dataset
+from glassnet.data.kind import Kind
 
 ROWS, COLUMNS = 20, 12
 CELL, GAP, LABEL, EDGE = 64, 8, 140, 24

@@ -1,9 +1,9 @@
-"""Kind, Sample, Dataset: what every net learns from. Knows shapes and classes, not how a file is decoded."""
+"""Sample, Dataset: what every net learns from. Knows shapes and classes, not how a file is decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -28,137 +28,6 @@ class Preparation:
 
     shape: tuple[int, ...]
     settings: Mapping[str, int | float | str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was seen of one raw example. size: along its axes. channels: 1 grey, 3 colour.
-
-    highest: what the preparation of all depends on: the highest value of wide greys, the rate of a sound in Hz, 1 for
-    values that are no bytes.
-    """
-
-    size: tuple[int, ...]
-    channels: int
-    highest: int = 0
-
-
-@dataclass(frozen=True)
-class Looks:
-    """Looks in columns. size: (N, axes) int32. channels: (N,) int32. highest: (N,) int64."""
-
-    size: NDArray[np.int32]
-    channels: NDArray[np.int32]
-    highest: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, looks: Sequence[Look]) -> Looks:
-        return cls(
-            np.array([one.size for one in looks], np.int32),
-            np.array([one.channels for one in looks], np.int32),
-            np.array([one.highest for one in looks], np.int64),
-        )
-
-
-class Unreadable(Exception):
-    """A file that is no whole example of its kind; the text says why, so that it reads after the file's name."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far copies may vary; all at rest changes nothing.
-
-    mirror_x, mirror_y: whether half of them are mirrored along the last axis, the one before. shift_x, shift_y: places
-    either way, whole ones unless copies are turned or scaled too. turn: degrees either way. scale: share of the size
-    either way. blank_x, blank_y: columns and rows that may be blanked, at most. edge: what comes in from beyond it,
-    "reflection" (the edge mirrored) or "border" (its last values).
-    """
-
-    mirror_x: bool = False
-    mirror_y: bool = False
-    shift_x: float = 0.0
-    shift_y: float = 0.0
-    turn: float = 0.0
-    scale: float = 0.0
-    blank_x: int = 0
-    blank_y: int = 0
-    edge: str = "reflection"
-
-    @property
-    def is_still(self) -> bool:
-        """Whether copies are just copies."""
-        return replace(self, edge="reflection") == Augmentation()
-
-    def describe(self, axes: Sequence[Axis]) -> str:
-        """In words: "mirrored left-right, shifted up to 4 px". axes: of the examples, the last two of which vary."""
-        x, y = axes[-1].name, axes[-2].name if len(axes) > 1 else ""
-        flat = y == "row"
-        unit = " px" if flat else f" {counted(2, x).split()[1]}"
-        shift = max(self.shift_x, self.shift_y)
-        parts = [
-            ("mirrored left-right" if flat else f"mirrored along the {x}s") if self.mirror_x else "",
-            ("mirrored up-down" if flat else f"mirrored along the {y}s") if self.mirror_y else "",
-            f"shifted up to {shift:g}{unit}" if shift else "",
-            f"turned up to {self.turn:g} degrees" if self.turn else "",
-            f"scaled up to {self.scale * 100:g} %" if self.scale else "",
-            f"up to {counted(self.blank_x, x)} and {counted(self.blank_y, y)} blanked" if self.blank_x else "",
-        ]
-        return ", ".join(part for part in parts if part) or "as they are"
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of an example: what a place on it is called. at: of each place its words; empty: counted from 1.
-
-    falling: whether the words stand for values that fall along the axis, as pitch does from top to bottom.
-    """
-
-    name: str
-    at: tuple[str, ...] = ()
-    falling: bool = False
-
-    def words(self, places: range) -> str:
-        """A stretch of it: "column 3", "columns 3 to 5", "0.12 s to 0.18 s"."""
-        first, last = places[0], places[-1]
-        if self.at:
-            low, high = (last, first) if self.falling else (first, last)
-            return self.at[first] if first == last else f"{self.at[low]} to {self.at[high]}"
-        return f"{self.name} {first + 1}" if first == last else f"{self.name}s {first + 1} to {last + 1}"
-
-
-def _nothing(_sizes: NDArray[np.int32], _preparation: Preparation) -> tuple[str, ...]:
-    return ()
-
-
-def _by_shape(_sizes: NDArray[np.int32], _preparation: Preparation) -> str:
-    return ""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of data that lies in files. One line of KINDS; `one` is the noun for a single example.
-
-    look: from a file's bytes, cheaply. prepare: from all looks and a wished longest side. decode: bytes to (C, *S).
-    windows: of a file that is longer than an example, all of it as (n, C, *S), else None. These raise Unreadable.
-    vary: natural copies of examples of a shape; mirrored: whether mirroring may be one of them, to be measured.
-    axes: what places are called. picture: an example (C, *S) as a person sees it, (1 or 3, H, W) bytes. describe,
-    notes: in words, from the sizes (N, axes) before preparation. playable: a file as a WAV, of kinds that sound.
-    """
-
-    name: str
-    one: str
-    suffixes: frozenset[str]
-    look: Callable[[bytes], Look]
-    prepare: Callable[[Looks, int | None], Preparation]
-    decode: Callable[[bytes, Preparation], tuple[Array, Look]]
-    vary: Callable[[tuple[int, ...]], Augmentation]
-    axes: Callable[[Preparation], tuple[Axis, ...]]
-    picture: Callable[[Array, Preparation], NDArray[np.uint8]]
-    mirrored: bool = False
-    describe: Callable[[NDArray[np.int32], Preparation], str] = _by_shape
-    notes: Callable[[NDArray[np.int32], Preparation], tuple[str, ...]] = _nothing
-    windows: Callable[[bytes, Preparation], Array | None] | None = None
-    playable: Callable[[bytes], bytes] | None = None
 
 
 @dataclass(frozen=True)

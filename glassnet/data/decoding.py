@@ -6,9 +6,11 @@ import dataclasses
 import json
 import os
 import stat
+import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from glassnet.data.dataset import Array, Kind, Look, Preparation, Skipped, Unreadable
+from glassnet.data.dataset import Array, Preparation, Skipped
+from glassnet.data.kind import Kind, Look, Unreadable
 
 MAX_BYTES = 256_000_000
 CHUNK = 128  # files a message to a worker
@@ -65,6 +68,19 @@ def look_at(kind: Kind, root: Path, names: Sequence[str], most: int) -> tuple[li
 def decode_one(kind: Kind, path: Path, preparation: Preparation) -> tuple[Array, Look]:
     """One file as an array. Raises Unreadable."""
     return kind.decode(read_bytes(path), preparation)
+
+
+def seconds_each(kind: Kind, root: Path, names: Sequence[str], preparation: Preparation, timed: int) -> float:
+    """How long a file takes to decode: the median of a few, spread evenly, for the first may load a library."""
+    took = [0.0]
+    for i in np.unique(np.linspace(0, len(names) - 1, min(timed, len(names))).astype(int)):
+        begun = time.perf_counter()
+        try:
+            decode_one(kind, root / names[i], preparation)
+        except Unreadable:
+            continue
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took)
 
 
 def decode_rows(

@@ -9,12 +9,27 @@ from functools import partial
 from pathlib import Path
 
 from glassnet.config import Reading, wrong_value
-from glassnet.data import arrays, decoding, digits, pictures, records, series, sounds, tables, volumes, xo
-from glassnet.data.dataset import Dataset, Kind, Preparation
+from glassnet.data import (
+    arrays,
+    decoding,
+    digits,
+    pictures,
+    records,
+    sentences,
+    series,
+    sounds,
+    tables,
+    texts,
+    volumes,
+    xo,
+)
+from glassnet.data.dataset import Dataset, Preparation
+from glassnet.data.kind import Kind, Limits
 from glassnet.data.listing import Listing, list_folder, list_named, usual
 from glassnet.data.places import refuse_missing
 from glassnet.data.reading import Progress, Wish, guess, read_files
 from glassnet.errors import GlassnetError
+from glassnet.steps import finish
 from glassnet.words import listed
 
 TRIED = 5  # files opened to tell two kinds with one suffix apart
@@ -33,7 +48,7 @@ class Source:
 
     def read(self) -> Dataset:
         """Reads it to the end."""
-        return drain(self.steps())
+        return finish(self.steps())
 
 
 def find(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Source:
@@ -53,8 +68,8 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
         found = _folder(path, reading)
         return _table(path, found, reading, given) if isinstance(found, Path) else _files(path, found, reading, given)
     if path.suffix.lower() == ".npz":
-        contents = arrays.look_into(path, kind=reading.kind)
-        kind = KINDS[contents.kind]
+        contents = arrays.look_into(path, _array_axes(path, reading))
+        kind = next(kind for kind in KINDS.values() if kind.array_axes == contents.axes)
         return Source(path.stem, kind.name, (), contents.shape, partial(arrays.read_steps, contents, kind))
     if path.suffix.lower() in tables.SUFFIXES:
         return _table(path, path, reading, given)
@@ -71,14 +86,17 @@ def read(data: str | Path, reading: Reading | None = None, given: Preparation | 
     return find(data, reading, given).read()
 
 
-def drain(steps: Steps) -> Dataset:
-    """Runs a reading to its end, without showing its progress."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Dataset = end.value
-            return result
+def folds(data: str | Path, reading: Reading) -> tuple[int, ...]:
+    """The folds that a table names, in order. Raises GlassnetError where there are not two or more."""
+    path = Path(data)
+    refuse_missing(data)
+    table = _folder(path, reading) if path.is_dir() else path
+    if not isinstance(table, Path) or table.suffix.lower() not in tables.SUFFIXES:
+        raise GlassnetError(str(path), expected=f"a table with a column {tables.FOLD}", found="none", fix="Write one")
+    found = tuple(sorted(set(tables.folds_of(tables.read_table(table)))))
+    if len(found) < 2:
+        raise GlassnetError(str(table), expected="two folds or more", found=str(len(found)), fix="Number the rows")
+    return found
 
 
 def _folder(path: Path, reading: Reading) -> Listing | Path:
@@ -109,14 +127,27 @@ def _class_folders(path: Path, reading: Reading) -> Listing:
     return list_folder(path, kind.suffixes)
 
 
-def _table(path: Path, table: Path, reading: Reading, given: Preparation | None) -> Source:
-    """What a table names: files, or numbers in columns. path: as a person named it."""
-    contents = tables.read_table(table)
-    if not tables.has_column(contents, reading.path, tables.PATH_NAMES) and records.is_one(contents, reading):
-        columns = records.columns(contents, reading)
-        return Source(
-            table.stem, "tables", (), (1, len(columns)), partial(records.read_steps, contents, reading, given)
+def _array_axes(path: Path, reading: Reading) -> int | None:
+    """Axes of an example in an .npz, as --kind tells it. Raises GlassnetError for a kind that lies in none."""
+    axes = KINDS[reading.kind].array_axes if reading.kind else None
+    if reading.kind and axes is None:
+        fits = [name for name, kind in KINDS.items() if kind.array_axes]
+        raise GlassnetError(
+            str(path), expected=f"{' or '.join(fits)} in an .npz", found=reading.kind, fix="Leave --kind out"
         )
+    return axes
+
+
+def _table(path: Path, table: Path, reading: Reading, given: Preparation | None) -> Source:
+    """What a table names: files, or what it holds: texts, or numbers in columns. path: as a person named it."""
+    contents, kind = tables.read_table(table), reading.kind
+    files = tables.has_column(contents, reading.path, tables.PATH_NAMES) and not reading.text
+    if not files and (kind == "sentences" or (kind is None and texts.is_one(contents, reading))):
+        shape = given.shape if given else sentences.SOME
+        return Source(table.stem, "sentences", (), shape, partial(texts.read_steps, contents, reading, given))
+    if not files and (kind == "tables" or (kind is None and records.is_one(contents, reading))):
+        shape = (1, len(records.columns(contents, reading)))
+        return Source(table.stem, "tables", (), shape, partial(records.read_steps, contents, reading, given))
     found = tables.manifest(contents, reading)
     return _files(path, list_named(found.root, found.names, found.labels, found.splits, found.groups), reading, given)
 
@@ -126,7 +157,8 @@ def _files(path: Path, listing: Listing, reading: Reading, given: Preparation | 
     wish = Wish(given, reading.size)
     shape = guess(kind, listing, wish).shape
     title = path.resolve().name if path.is_dir() else path.resolve().stem
-    return Source(title, kind.name, listing.classes, shape, partial(read_files, kind, title, listing, wish))
+    steps = texts.read_files if kind.fit else read_files  # what is learnt from all can't be decoded file by file
+    return Source(title, kind.name, listing.classes, shape, partial(steps, kind, title, listing, wish))
 
 
 def _kind_of(path: Path, listing: Listing) -> Kind:
@@ -156,25 +188,37 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind(
-            "pictures", "picture", pictures.SUFFIXES, pictures.look, pictures.prepare, pictures.decode,
-            pictures.vary, pictures.axes, pictures.picture, mirrored=True,
+            "pictures", "picture", "image-classification", pictures.SUFFIXES,
+            pictures.look, pictures.prepare, pictures.decode, pictures.vary, pictures.axes, pictures.picture,
+            Limits(sides=(16, 16), fair=(32, 32), rivals=("visual words",)), mirrored=True, array_axes=2,
         ),
         Kind(
-            "sounds", "sound", sounds.SUFFIXES, sounds.look, sounds.prepare, sounds.decode,
-            sounds.vary, sounds.axes, sounds.picture,
-            describe=sounds.describe, notes=sounds.notes, windows=sounds.windows, playable=sounds.playable,
+            "sounds", "sound", "audio-classification", sounds.SUFFIXES,
+            sounds.look, sounds.prepare, sounds.decode, sounds.vary, sounds.axes, sounds.picture,
+            Limits(sides=(24, 32), fair=(40, 64)), isotropic=False,
+            windows=sounds.windows, describe=sounds.describe, notes=sounds.notes, playable=sounds.playable,
         ),
         Kind(
-            "series", "series", series.SUFFIXES, series.look, series.prepare, series.decode,
-            series.vary, series.axes, series.picture, describe=series.describe,
+            "series", "series", "time-series-classification", series.SUFFIXES,
+            series.look, series.prepare, series.decode, series.vary, series.axes, series.picture,
+            Limits(sides=(64,), fair=(128,)), describe=series.describe, array_axes=1,
         ),
         Kind(
-            "volumes", "volume", volumes.SUFFIXES, volumes.look, volumes.prepare, volumes.decode,
-            volumes.vary, volumes.axes, volumes.picture, mirrored=True, describe=volumes.describe,
+            "volumes", "volume", "other", volumes.SUFFIXES,
+            volumes.look, volumes.prepare, volumes.decode, volumes.vary, volumes.axes, volumes.picture,
+            Limits(1000, 500, sides=(8, 8, 8), fair=(16, 16, 16)),
+            mirrored=True, describe=volumes.describe, array_axes=3,
         ),
         Kind(
-            "tables", "row", frozenset(), records.look, records.prepare, records.decode,
-            records.vary, records.axes, records.picture,
+            "sentences", "sentence", "text-classification", sentences.SUFFIXES,
+            sentences.look, sentences.prepare, sentences.decode, sentences.vary, sentences.axes, sentences.picture,
+            Limits(3000, 1000, sides=(32,), fair=(64,), steps=720, rivals=("bag of words",)),
+            rows=texts.rows, fit=sentences.fit, looked_up=True, net=sentences.NET, rate=0.2, epochs=0.5, piece=1,
+        ),
+        Kind(
+            "tables", "row", "tabular-classification", frozenset(),
+            records.look, records.prepare, records.decode, records.vary, records.axes, records.picture,
+            Limits(1000, 500, 3, asked=600, sides=(10_000,), fair=(10_000,)), rows=records.rows, ordered=False,
         ),
     )
 }  # fmt: skip

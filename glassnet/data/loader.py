@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glassnet.data.augment import augment
-from glassnet.data.dataset import Augmentation, Dataset, Normalisation
+from glassnet.data.dataset import Dataset, Normalisation
+from glassnet.data.kind import Augmentation
 
 MEASURED = 20_000  # examples that the normalisation is learnt from, at most
 TOGETHER = 512  # examples that are fetched and varied at a time

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from glassnet.data.dataset import Unreadable
+from glassnet.data.kind import Unreadable
 from glassnet.words import by, clipped
 
 TIME_NAMES = frozenset({"time", "t", "timestamp", "seconds", "index", "step"})

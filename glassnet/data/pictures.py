@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from glassnet.data.dataset import Array, Augmentation, Axis, Look, Looks, Preparation, Unreadable
+from glassnet.data.dataset import Array, Preparation
+from glassnet.data.kind import Augmentation, Axis, Look, Looks, Unreadable
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".tif", ".tiff", ".bmp"})
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
@@ -102,7 +103,7 @@ def vary(shape: tuple[int, ...]) -> Augmentation:
     return Augmentation(shift_x=round(0.1 * side), shift_y=round(0.1 * side))
 
 
-def axes(preparation: Preparation) -> tuple[Axis, ...]:
+def axes(preparation: Preparation, x: Array | None = None) -> tuple[Axis, ...]:
     """Rows and columns by their number."""
     return Axis("row"), Axis("column")
 

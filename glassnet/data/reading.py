@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache, decoding
-from glassnet.data.dataset import Array, Dataset, Kind, Look, Looks, Preparation, Samples, Skipped
+from glassnet.data.dataset import Array, Dataset, Preparation, Samples, Skipped
+from glassnet.data.kind import Kind, Look, Looks
 from glassnet.data.listing import Listing
 from glassnet.errors import GlassnetError
 from glassnet.words import clipped, counted
 
 SAMPLED = 500  # files looked at to guess the shape; every file is seen before it is settled
-SECONDS_A_FILE = 8e-5
-SECONDS_A_VALUE = 6e-9
+TIMED = 7  # files decoded to know how long all will take
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,7 @@ def _fill(
 ) -> Generator[Progress, None, Looks]:
     """Decodes into `folder`: x.npy and columns.npz; adds what was skipped to the facts."""
     total = len(listing.names)
-    sampled, _ = decoding.look_at(kind, listing.root, listing.names, 20)
-    values = np.mean([np.prod(look.size) for look in sampled]) if sampled else 0.0
-    seconds = total * (SECONDS_A_FILE + float(values) * SECONDS_A_VALUE)
+    seconds = total * decoding.seconds_each(kind, listing.root, listing.names, preparation, TIMED)
     looks: list[Look | None] = [None] * total
     digest = np.zeros(total, np.uint64)
     skipped: list[tuple[int, str]] = []

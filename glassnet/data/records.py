@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from glassnet.config import Reading
-from glassnet.data.dataset import (
-    NOT_GIVEN,
-    Array,
-    Augmentation,
-    Axis,
-    Dataset,
-    Look,
-    Looks,
-    Names,
-    Preparation,
-    Samples,
-    Unreadable,
-    digests,
-)
+from glassnet.data.dataset import Array, Dataset, Names, Preparation, Samples, digests
+from glassnet.data.kind import Augmentation, Axis, Look, Looks, Unreadable
 from glassnet.data.listing import sorted_classes
 from glassnet.data.reading import Progress
-from glassnet.data.tables import LABEL_NAMES, SPLIT_NAMES, Table, find_column, groups_of, has_column, split_of
+from glassnet.data.tables import ASIDE, LABEL_NAMES, Table, find_column, groups_of, has_column, sides_of
 from glassnet.errors import GlassnetError
 from glassnet.words import clipped, counted, listed
 
@@ -40,14 +28,14 @@ def is_one(table: Table, reading: Reading) -> bool:
     if not has_column(table, reading.label, LABEL_NAMES):
         return False
     label = find_column(table, reading.label, LABEL_NAMES, "label")
-    others = [name for name in table.columns if name != label and name.lower() not in SPLIT_NAMES]
+    others = [name for name in table.columns if name != label and name.lower() not in ASIDE]
     return bool(others) and 2 * len(columns(table, reading)) > len(others)
 
 
 def columns(table: Table, reading: Reading) -> list[str]:
-    """The columns of numbers beside the classes and the split, in their order."""
+    """The columns of numbers beside the classes, the split and what belongs together, in their order."""
     label = find_column(table, reading.label, LABEL_NAMES, "label")
-    others = [name for name in table.columns if name != label and name.lower() not in SPLIT_NAMES]
+    others = [name for name in table.columns if name != label and name.lower() not in ASIDE]
     return [name for name in others if _numeric(table.columns[name])]
 
 
@@ -59,19 +47,17 @@ def read_steps(table: Table, reading: Reading, given: Preparation | None = None)
     x = rows_of(table, preparation)
     yield Progress(len(x), len(x))
     classes, y = _classes(table, label)
-    split = next((name for name in table.columns if name.lower() in SPLIT_NAMES), None)
-    sides = [split_of(table, row, value) for row, value in enumerate(table.columns[split])] if split else []
     groups = groups_of(table)
     samples = Samples(
         x,
         y,
         Names(len(y), lambda i: f"{table.path.name}, line {table.lines[i]}"),
-        np.array(sides or [NOT_GIVEN] * len(y), np.int8),
+        np.array(sides_of(table, reading), np.int8),
         digests(x),
         np.full((len(y), 1), x.shape[2], np.int32),
         np.unique(groups, return_inverse=True)[1].astype(np.int64) if groups else None,
     )
-    left = [name for name in table.columns if name not in (*kept, label, split)]
+    left = [name for name in table.columns if name not in (*kept, label) and name.lower() not in ASIDE]
     notes = (f"left out {listed(left)}: no numbers",) if left else ()
     detail = counted(x.shape[2], "column")
     return Dataset("tables", table.path.stem, classes, samples, preparation, notes=notes, one="row", detail=detail)
@@ -101,6 +87,12 @@ def rows_of(table: Table, preparation: Preparation) -> NDArray[np.float32]:
     return np.stack([_column(table, name) for name in names], 1)[:, None]
 
 
+def rows(table: Table, preparation: Preparation) -> Iterator[tuple[str, Array | Unreadable]]:
+    """Every row of a table that a model is asked about, under its line."""
+    for line, row in zip(table.lines, rows_of(table, preparation), strict=True):
+        yield f"{table.path}, line {line}", row
+
+
 def look(data: bytes) -> Look:
     """A row lies in no file of its own. Raises Unreadable, always."""
     raise Unreadable("is no table of numbers: ask with a CSV that has the columns it learnt from")
@@ -121,7 +113,7 @@ def vary(shape: tuple[int, ...]) -> Augmentation:
     return Augmentation()
 
 
-def axes(preparation: Preparation) -> tuple[Axis, ...]:
+def axes(preparation: Preparation, x: Array | None = None) -> tuple[Axis, ...]:
     """Columns by their names."""
     return (Axis("column", tuple(str(preparation.settings["columns"]).split("\n"))),)
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from glassnet.data.dataset import Array, Augmentation, Axis, Look, Looks, Preparation, Unreadable
+from glassnet.data.dataset import Array, Preparation
+from glassnet.data.kind import Augmentation, Axis, Look, Looks, Unreadable
 from glassnet.data.numbers import csv_columns, npy_header, npy_values
 from glassnet.words import by
 
@@ -67,7 +68,7 @@ def vary(shape: tuple[int, ...]) -> Augmentation:
     return Augmentation(shift_x=round(shape[1] * 0.05), edge="border")
 
 
-def axes(preparation: Preparation) -> tuple[Axis, ...]:
+def axes(preparation: Preparation, x: Array | None = None) -> tuple[Axis, ...]:
     """Moments by their number."""
     return (Axis("moment"),)
 

@@ -13,7 +13,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from glassnet.data.dataset import Array, Augmentation, Axis, Look, Looks, Preparation, Unreadable
+from glassnet.data.dataset import Array, Preparation
+from glassnet.data.kind import Augmentation, Axis, Look, Looks, Unreadable
+from glassnet.words import counted
 
 SUFFIXES = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
 MAX_SECONDS = 600
@@ -60,8 +62,10 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
 
 def windows(data: bytes, preparation: Preparation) -> Array | None:
     """Parts of a long sound, half overlapping, (n, 1, bands, moments); None where one holds all. Raises Unreadable."""
+    moments, (frames, rate, _) = preparation.shape[2], _header(data)
+    if frames / rate <= _seconds(preparation):
+        return None
     whole, _ = _spectrogram(data, preparation)
-    moments = preparation.shape[2]
     if whole.shape[1] <= moments:
         return None
     count = math.ceil((whole.shape[1] - moments) / (moments / 2)) + 1
@@ -78,7 +82,7 @@ def vary(shape: tuple[int, ...]) -> Augmentation:
     return Augmentation(shift_x=round(moments * 0.1), blank_x=moments // 6, blank_y=bands // 6, edge="border")
 
 
-def axes(preparation: Preparation) -> tuple[Axis, ...]:
+def axes(preparation: Preparation, x: Array | None = None) -> tuple[Axis, ...]:
     """Bands by the pitch of their middle, moments by their time."""
     rate, hop = int(preparation.settings["rate_hz"]), int(preparation.settings["hop"])
     _, bands, moments = preparation.shape
@@ -102,11 +106,18 @@ def describe(sizes: NDArray[np.int32], preparation: Preparation) -> str:
 
 def notes(sizes: NDArray[np.int32], preparation: Preparation) -> tuple[str, ...]:
     """What a person should know of how sounds of these milliseconds (N, 1) were prepared."""
-    seconds = preparation.shape[2] * int(preparation.settings["hop"]) / int(preparation.settings["rate_hz"])
+    seconds = _seconds(preparation)
     long = int((sizes[:, 0] > 1000 * seconds + 20).sum())
     if not long:
         return ()
-    return (f"{long:,} sounds are longer than {seconds:.2g} s: trained on the loudest part, asked about all of it",)
+    return (
+        f"longer than {seconds:.2g} s: {counted(long, 'sound')}, of which the loudest part counts; predict hears all",
+    )
+
+
+def _seconds(preparation: Preparation) -> float:
+    """How long an example is."""
+    return preparation.shape[2] * int(preparation.settings["hop"]) / int(preparation.settings["rate_hz"])
 
 
 def playable(data: bytes) -> bytes:

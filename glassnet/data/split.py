@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,14 +160,16 @@ def refuse_damaged(dataset: Dataset) -> None:
         )
 
 
+def refuse_one_class(name: str, classes: Sequence[str]) -> None:
+    """Raises GlassnetError where there is nothing to tell apart."""
+    if len(classes) < 2:
+        found = f"one, {classes[0]}" if classes else "none"
+        fix = "Add a folder with examples of another"
+        raise GlassnetError(name, expected="at least two classes", found=found, fix=fix)
+
+
 def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
-    if len(dataset.classes) < 2:
-        raise GlassnetError(
-            dataset.name,
-            expected="at least two classes",
-            found=f"one, {dataset.classes[0]}" if dataset.classes else "none",
-            fix="Add a folder with examples of another",
-        )
+    refuse_one_class(dataset.name, dataset.classes)
     empty = [name for name, n in zip(dataset.classes, split.counts[TRAIN], strict=True) if not n]
     if empty:
         raise GlassnetError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glassnet.config import Reading
-from glassnet.data.dataset import NOT_GIVEN
+from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN
 from glassnet.data.listing import SPLIT_WORDS
 from glassnet.errors import GlassnetError
 from glassnet.words import clipped, counted, listed
@@ -20,7 +20,10 @@ SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
 PATH_NAMES = ("path", "file_name", "filename", "file", "filepath", "image", "image_path", "img")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "y")
 SPLIT_NAMES = ("split", "set", "subset", "partition")
+TEXT_NAMES = ("text", "sentence", "review", "message", "content", "comment", "title")
+FOLD = "fold"
 GROUP_NAMES = ("group", "speaker", "person", "subject", "patient", "recording", "session")
+ASIDE = frozenset({*SPLIT_NAMES, *GROUP_NAMES, FOLD})  # columns that say where a row belongs, not what it is
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,6 @@ def manifest(table: Table, reading: Reading) -> Manifest:
     """Finds the columns of a manifest by name and checks every row."""
     path_column = find_column(table, reading.path, PATH_NAMES, "path")
     label_column = find_column(table, reading.label, LABEL_NAMES, "label")
-    split_column = next((c for c in table.columns if c.lower() in SPLIT_NAMES), None)
     names, labels = table.columns[path_column], table.columns[label_column]
     for row, (name, label) in enumerate(zip(names, labels, strict=True)):
         for column, value in ((path_column, name), (label_column, label)):
@@ -75,16 +77,24 @@ def manifest(table: Table, reading: Reading) -> Manifest:
                     fix="Mend that line",
                 )
     _refuse_swallowed(table, path_column)
-    splits = (
-        [split_of(table, row, value) for row, value in enumerate(table.columns[split_column])] if split_column else []
-    )
     return Manifest(
         table.path.parent,
         [name.strip().replace("\\", "/") for name in names],
         [label.strip() for label in labels],
-        splits or [NOT_GIVEN] * len(table),
+        sides_of(table, reading),
         groups_of(table),
     )
+
+
+def names_files(path: Path) -> bool:
+    """Whether the header of delimited text has a column of files by a usual name. Reads no further."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline(10_000).decode("utf-8-sig", "replace").lower()
+    except OSError:
+        return False
+    delimiter = max(",;\t|", key=header.count)
+    return any(name.strip().strip('"') in PATH_NAMES for name in header.split(delimiter))
 
 
 def has_column(table: Table, wanted: str | None, usual: Sequence[str]) -> bool:
@@ -134,7 +144,39 @@ def groups_of(table: Table) -> list[str]:
     return [value.strip() or f"row {row}" for row, value in enumerate(table.columns[column])]
 
 
-def split_of(table: Table, row: int, value: str) -> int:
+def sides_of(table: Table, reading: Reading) -> list[int]:
+    """The side of each row: by the fold that a person wants tested, else by the column of splits, -1 without one."""
+    if reading.fold is not None:
+        folds = folds_of(table)
+        if reading.fold not in folds:
+            words = listed([str(fold) for fold in sorted(set(folds))], 12)
+            fix = "Choose one of them"
+            raise GlassnetError("--fold", expected=f"a fold of {table.path}: {words}", found=str(reading.fold), fix=fix)
+        return [TEST if fold == reading.fold else TRAIN for fold in folds]
+    column = next((c for c in table.columns if c.lower() in SPLIT_NAMES), None)
+    if column is None:
+        return [NOT_GIVEN] * len(table)
+    return [_side(table, row, value) for row, value in enumerate(table.columns[column])]
+
+
+def folds_of(table: Table) -> list[int]:
+    """The fold of each row. Raises GlassnetError where there is no such column, or with the line of a wrong value."""
+    column = next((c for c in table.columns if c.lower() == FOLD), None)
+    if column is None:
+        found = f"the columns {listed(list(table.columns), 8)}"
+        raise GlassnetError(
+            str(table.path), expected=f"a column {FOLD}", found=found, fix="Add one with a number a row"
+        )
+    for row, value in enumerate(table.columns[column]):
+        if not value.strip().isdecimal():
+            place = f"{table.path}, line {table.lines[row]}"
+            raise GlassnetError(
+                place, expected="the number of a fold", found=repr(clipped(value)), fix="Mend that line"
+            )
+    return [int(value) for value in table.columns[column]]
+
+
+def _side(table: Table, row: int, value: str) -> int:
     """The side that a row names. Raises GlassnetError with its line."""
     split = SPLIT_WORDS.get(value.strip().lower())
     if split is None:

@@ -8,7 +8,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from glassnet.data.dataset import Array, Augmentation, Axis, Look, Looks, Preparation, Unreadable
+from glassnet.data.dataset import Array, Preparation
+from glassnet.data.kind import Augmentation, Axis, Look, Looks, Unreadable
 from glassnet.data.numbers import npy_header, npy_values
 from glassnet.words import by
 
@@ -62,7 +63,7 @@ def vary(shape: tuple[int, ...]) -> Augmentation:
     return Augmentation(shift_x=round(shape[3] * 0.06), shift_y=round(shape[2] * 0.06), turn=10.0, scale=0.1)
 
 
-def axes(preparation: Preparation) -> tuple[Axis, ...]:
+def axes(preparation: Preparation, x: Array | None = None) -> tuple[Axis, ...]:
     """Slices, rows and columns by their number."""
     return Axis("slice"), Axis("row"), Axis("column")
 

@@ -129,11 +129,17 @@ def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -
 @data_argument
 @_out("Where the page goes; evaluate-DATA.html unless given.")
 @settings(Reading)
+@click.option("--folds", is_flag=True, help="Train anew as this model was, once for each fold of a table's column.")
 @as_json
-def evaluate(model: Path, data: str, out: Path | None, reading: Reading, json: bool) -> None:
+def evaluate(model: Path, data: str, out: Path | None, reading: Reading, folds: bool, json: bool) -> None:
     """Measure a model on data it did not learn from."""
     refuse_no_model(model)
     refuse_missing(data)
+    if folds:
+        from glassnet.doors.commands.folds import evaluate_folds
+
+        evaluate_folds(model, data, reading, json)
+        return
     from glassnet.doors.commands import evaluate as work
 
     work.evaluate(model, data, out, reading, json)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.config import Reading
-from glassnet.data import arrays, decoding, kinds, records, tables
-from glassnet.data.dataset import Array, Preparation, Unreadable
+from glassnet.data import arrays, decoding, kinds, tables
+from glassnet.data.dataset import Array, Preparation
+from glassnet.data.kind import Unreadable
 from glassnet.data.kinds import KINDS, Source
 from glassnet.data.listing import files_below
 from glassnet.doors.folder import WEIGHTS, is_model
@@ -120,31 +121,31 @@ def _decoded(name: str, data: bytes, kind: str, preparation: Preparation, full_s
 
 
 def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
+    reader, suffix = KINDS[kind], path.suffix.lower()
     if not path.exists():
         yield Input(str(path), None, "is not there")
     elif path.is_dir():
-        names = files_below(path, KINDS[kind].suffixes)
+        names = files_below(path, reader.suffixes)
         if not names:
             yield Input(str(path), None, f"is a folder without {kind}")
         for name in names:
             yield read_file(path / name, kind, preparation, full_scale)
-    elif path.suffix.lower() == ".npz":
+    elif suffix == ".npz":
         yield from _rows(path, kind, preparation, full_scale)
-    elif path.suffix.lower() in tables.SUFFIXES and kind == "tables":
-        contents = tables.read_table(path)
-        for line, row in zip(contents.lines, records.rows_of(contents, preparation), strict=True):
-            yield Input(f"{path}, line {line}", row)
-    elif path.suffix.lower() in tables.SUFFIXES and path.suffix.lower() not in KINDS[kind].suffixes:
+    elif suffix in tables.SUFFIXES and (suffix not in reader.suffixes or tables.names_files(path)):
         table = tables.read_table(path)
-        column = tables.find_column(table, Reading().path, tables.PATH_NAMES, "path")
-        for name in table.columns[column]:
+        if reader.rows and not tables.has_column(table, None, tables.PATH_NAMES):
+            for name, row in reader.rows(table, preparation):
+                yield Input(name, None, str(row)) if isinstance(row, Unreadable) else Input(name, row)
+            return
+        for name in table.columns[tables.find_column(table, None, tables.PATH_NAMES, "path")]:
             yield read_file(path.parent / name, kind, preparation, full_scale)
     else:
         yield read_file(path, kind, preparation, full_scale)
 
 
 def _rows(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
-    contents = arrays.look_into(path, need_labels=False, kind=kind if kind in arrays.AXES else None)
+    contents = arrays.look_into(path, KINDS[kind].array_axes, need_labels=False)
     if contents.shape != preparation.shape:
         raise GlassnetError(
             str(path), expected=f"examples of {by(preparation.shape)}", found=by(contents.shape), fix="Resize them"
@@ -176,5 +177,11 @@ def _standard_input(kind: str, preparation: Preparation, full_scale: float) -> I
             yield Input("-", None, str(error))
         return
     for line in lines:
-        if line.strip():
-            yield read_file(Path(line.strip()), kind, preparation, full_scale)
+        typed = line.strip()
+        if typed and KINDS[kind].looked_up:  # words: the line itself is what is asked about
+            try:
+                yield _decoded(typed, typed.encode(), kind, preparation, full_scale)
+            except Unreadable as error:
+                yield Input(typed, None, str(error))
+        elif typed:
+            yield read_file(Path(typed), kind, preparation, full_scale)

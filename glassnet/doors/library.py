@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.config import Reading, Training
-from glassnet.data import kinds
 from glassnet.data import xo as generator
 from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
@@ -21,7 +20,8 @@ from glassnet.errors import GlassnetError
 from glassnet.explaining import images
 from glassnet.explaining.explanation import Explanation, Scene
 from glassnet.explaining.explanation import explain as explain_net
-from glassnet.training.suitability import Suitability, drain, examine
+from glassnet.steps import finish
+from glassnet.training.suitability import Suitability, examine
 
 
 def read(
@@ -31,13 +31,15 @@ def read(
     size: int | None = None,
     path: str | None = None,
     label: str | None = None,
+    text: str | None = None,
+    fold: int | None = None,
 ) -> Dataset:
     """Reads a data set: a folder, a table, an .npz file, or built-in data ("xo", "digits").
 
     kind: what it holds, if it is taken for the wrong one. size: longer side of the pictures, chosen unless given. path,
-    label: columns of a table. Raises GlassnetError.
+    label, text: columns of a table. fold: the one to test on, of a table's column of folds. Raises GlassnetError.
     """
-    return find_data(data, Reading(kind, size, path, label)).read()
+    return find_data(data, Reading(kind, size, path, label, text, fold)).read()
 
 
 def xo(
@@ -59,7 +61,7 @@ def xo(
     knobs = generator.Knobs(
         size, translate or usual.translate, scale or usual.scale, rotate or usual.rotate, weight or usual.weight
     )
-    return kinds.drain(generator.read_steps(knobs, count, seed))
+    return finish(generator.read_steps(knobs, count, seed))
 
 
 def train(
@@ -97,7 +99,7 @@ def check(data: str | Path | Dataset, seed: int = 0) -> Suitability:
 
     Takes some seconds to some minutes. Raises GlassnetError.
     """
-    return drain(examine(data if isinstance(data, Dataset) else read(data), seed))
+    return finish(examine(data if isinstance(data, Dataset) else read(data), seed))
 
 
 def load(folder: str | Path, device: str = "cpu") -> Model:
@@ -125,11 +127,22 @@ def explain_input(model: Model, one: Input) -> Explanation:
     card, kind = model.card, KINDS[model.card.kind]
     scene = Scene(
         kind.picture(one.x, card.preparation),
-        kind.axes(card.preparation),
+        kind.axes(card.preparation, one.x),
         bool(card.preparation.settings.get("ink")),
         images.sound(kind, Path(one.name)) if Path(one.name).is_file() else "",
+        kind.one,
+        kind.piece,
     )
+    name = one.name if one.windows is None else f"{one.name} (its loudest part)"
     looks = model.look(one.x[None])
     return explain_net(
-        model.net, model.classes, one.x, looks, one.name, model.name, model.tested, scene, card.both_ways
+        model.net,
+        model.classes,
+        one.x,
+        looks,
+        name,
+        model.name,
+        model.tested,
+        scene,
+        card.both_ways,
     )

@@ -1,35 +1,20 @@
-"""Lines that several commands print: facts, the tested figure, mistakes, votes. Bold, dim and one colour."""
+"""Lines that several commands print: the tested figure, mistakes, votes. Bold, dim and one colour."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.text import Text
 
 from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
+from glassnet.doors.screen import ACCENT
 from glassnet.explaining.explanation import Explanation
 from glassnet.training.evaluate import Report
 from glassnet.words import counted, interval, listed, percent
 
-ACCENT = "#f58ab6"
-WIDTH = 80
 MOST_CLASSES = 12
 MOST_VOTES = 5
-
-
-def console(json: bool = False) -> Console:
-    """Where a person reads: standard output, or standard error when that is kept for JSON."""
-    made = Console(stderr=json, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    if made.is_terminal:
-        made.width = min(made.width, WIDTH)
-    return made
-
-
-def fact(label: str, words: str, style: str = "") -> Text:
-    """A line that begins with what it is about: "data    60,000 pictures in 10 classes"."""
-    return Text.assemble((f"{label:<8}", "dim"), (words, style))
 
 
 def answer(report: Report, kind: str) -> Iterator[Text]:

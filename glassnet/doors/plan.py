@@ -15,14 +15,18 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Training, flag
-from glassnet.data.dataset import TRAIN, Augmentation, Dataset, Normalisation
+from glassnet.data.dataset import TRAIN, Dataset, Normalisation
+from glassnet.data.kind import Augmentation, Kind
+from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader, learn_normalisation
 from glassnet.data.split import Split, split
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.errors import GlassnetError
-from glassnet.nets import text, weights, zoo
+from glassnet.nets import text, vectors, weights, zoo
+from glassnet.nets.blocks import Embed
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import Row, Spec
+from glassnet.nets.vectors import Vectors
 from glassnet.nets.weights import Weights
 from glassnet.training import recipe as recipes
 from glassnet.training.machine import Machine, choose_device, choose_threads, look_at_machine, using
@@ -73,17 +77,20 @@ class Plan:
 
 def make(dataset: Dataset, source: str, reading: Reading, settings: Training) -> tuple[Plan, Split, Machine]:
     """Chooses whatever was left open. Raises GlassnetError when the data or the net can't be trained."""
-    if dataset.kind == "tables" and not settings.net:
+    kind = KINDS[dataset.kind]
+    if not kind.ordered and not settings.net:
         raise GlassnetError(
             dataset.name,
             expected="data whose neighbours are related",
-            found="a table, whose columns have no order",
+            found=f"{kind.name}, whose columns have no order",
             fix="A ConvNet doesn't fit; glassnet check tells what does (--net trains one all the same)",
         )
+    if settings.net:
+        _refuse_other_values(kind, zoo.find(settings.net))
     sides = split(dataset, settings.seed)
     machine = look_at_machine(choose_device(settings.device))
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
-    given = weights.find(settings.weights) if settings.weights else None
+    given = _weights(settings, dataset)
     normalisation = given.normalisation_for(dataset.shape[0]) if given else None
     if normalisation is None:
         normalisation = learn_normalisation(dataset, sides.rows(TRAIN))
@@ -105,6 +112,21 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
         with using(plan.recipe.threads):
             plan = _within_minutes(plan, dataset, sides, machine)
     return plan, sides, machine
+
+
+def _refuse_other_values(kind: Kind, net: Spec) -> None:
+    """Words are looked up by the first layer, and only they are."""
+    first = net.layers[0]
+    if isinstance(first, Embed) != kind.looked_up:
+        found = f"a net that begins with `{first}` for {kind.name}"
+        fix = "Begin with `embed 100`" if kind.looked_up else "Begin with another layer"
+        raise GlassnetError("--net", found=found, fix=fix)
+
+
+def fitted(dataset: Dataset, seed: int) -> Dataset:
+    """The data set as it is once its training examples are known: sentences learn their words from these alone."""
+    kind = KINDS[dataset.kind]
+    return kind.fitted(dataset, split(dataset, seed).rows(TRAIN)) if kind.fit else dataset
 
 
 def take_up(plan: Plan, dataset: Dataset) -> tuple[Split, Machine]:
@@ -166,16 +188,28 @@ def build(plan: Plan, dataset: Dataset) -> ConvNet:
 
 def begin(net: ConvNet, plan: Plan, train: Loader) -> None:
     """Gives a net what it begins its training with beside random weights: those of --weights, or whitening kernels."""
-    if plan.settings.weights:
-        weights.lay_in(net, weights.find(plan.settings.weights), train.dataset.classes)
+    given = _weights(plan.settings, train.dataset)
+    if given:
+        given.lay_in(net, train.dataset.classes)
     elif can_be_whitened(net):
         whiten(net, train.some(EXAMPLES))
 
 
-def _begun_with(given: Weights, plan: Plan, dataset: Dataset) -> tuple[str, ...]:
+def _weights(settings: Training, dataset: Dataset) -> Weights | Vectors | None:
+    """What --weights names: of words their vectors, of other data a net's weights. Raises GlassnetError."""
+    if not settings.weights:
+        return None
+    kind, path = KINDS[dataset.kind], Path(settings.weights)
+    if not kind.looked_up or path.suffix.lower() not in vectors.SUFFIXES:
+        return weights.find(settings.weights)
+    words = tuple(str(dataset.preparation.settings["words"]).split("\n"))
+    return vectors.find(settings.weights, words, settings.net or kind.net)
+
+
+def _begun_with(given: Weights | Vectors, plan: Plan, dataset: Dataset) -> tuple[str, ...]:
     """What a person should know of the weights that a training begins with, which are tried on for it."""
     net = ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes))
-    done = weights.lay_in(net, given, dataset.classes)
+    done = given.lay_in(net, dataset.classes)
     longer = max(dataset.shape[1:])
     if given.side <= longer * 1.3:
         return (done,)
@@ -189,6 +223,9 @@ def _suitable(
     where that is enough to tell most held-out ones apart, it is enough for all.
     """
     count = int(sides.counts[TRAIN].sum())
+    natural = KINDS[dataset.kind].net
+    if natural:
+        return text.parse(natural), recipe, ()
     small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes else None
     if small is not None:
         right = glance(small, dataset, sides, normalisation, recipe, torch.device(machine.device))

@@ -6,17 +6,10 @@ import json
 
 from glassnet import __version__
 from glassnet.data.dataset import SPLITS
+from glassnet.data.kinds import KINDS
 from glassnet.nets.text import total
 from glassnet.training.outcome import Outcome
 from glassnet.words import by, counted, duration, interval, percent
-
-TASKS = {
-    "pictures": "image-classification",
-    "sounds": "audio-classification",
-    "series": "other",
-    "tables": "tabular-classification",
-    "volumes": "other",
-}
 
 
 def readme(outcome: Outcome, name: str) -> str:
@@ -69,7 +62,7 @@ Made by glassnet {__version__}. `metrics.json` has all figures, `report.html` sh
 
 def _front_matter(outcome: Outcome, name: str) -> str:
     """YAML that model hubs read; JSON strings are YAML strings."""
-    task = TASKS[outcome.dataset.kind]
+    task = KINDS[outcome.dataset.kind].task
     return f"""---
 library_name: glassnet
 pipeline_tag: {task}

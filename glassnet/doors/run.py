@@ -98,6 +98,7 @@ def run(
     again. Throw Stop into it to make it save and end with Interrupted. Raises GlassnetError.
     """
     keep_memory()
+    dataset = plans.fitted(dataset, (stored.settings if stored else settings).seed)
     if stored is None:
         plan, sides, machine = plans.make(dataset, source, reading or Reading(), settings)
     else:

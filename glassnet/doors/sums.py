@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 from torch import nn
 
-from glassnet.doors.lines import ACCENT
+from glassnet.doors.screen import ACCENT
 from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic
 from glassnet.explaining.explanation import Explanation
 

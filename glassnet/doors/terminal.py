@@ -6,26 +6,22 @@ When the result is wanted as JSON, all of this goes to standard error.
 from __future__ import annotations
 
 import shlex
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.text import Text
 
 from glassnet.data.dataset import SPLITS
-from glassnet.data.reading import Progress as ReadingProgress
-from glassnet.doors.lines import ACCENT, MOST_CLASSES, WIDTH, answer, fact, mistakes, skipped
+from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, skipped
 from glassnet.doors.run import Finished, Judging, Prepared
+from glassnet.doors.screen import ACCENT, WIDTH, Redrawn, fact
 from glassnet.nets.text import total
 from glassnet.training.trainer import Epoch, Progress
 from glassnet.words import counted, duration, large, percent
 
 BARS = "▁▂▃▄▅▆▇█"
 BAR = 38
-REFRESH_S = 0.1
 MOST_ROWS = 20  # epochs that are printed; history.csv has all
 HEAD = "epoch    loss  held out    right  {what:>9}   GF/s  of peak    took"
 
@@ -35,21 +31,11 @@ class TrainingView:
 
     def __init__(self, out: Console) -> None:
         self.out = out
-        self._live: Live | None = None
+        self._drawn = Redrawn(out)
         self._losses: deque[float] = deque(maxlen=18)
-        self._shown_s = 0.0
         self._gflops_each = 0.0
         self._peak = 1.0
         self._speed = "images/s"
-
-    @contextmanager
-    def reading(self, name: str) -> Iterator[_Reading]:
-        """A line that counts files while a data set is read, if that takes long enough to wonder."""
-        view = _Reading(self.out, name)
-        try:
-            yield view
-        finally:
-            view.close()
 
     def prepared(self, event: Prepared) -> None:
         """What is about to happen: data, split, net, machine."""
@@ -65,9 +51,9 @@ class TrainingView:
         for line in _class_counts(event):
             self.out.print(fact("", line, "dim"))
         flops = cost.multiply_adds * 2
-        size = f"{large(cost.parameters)} parameters, {large(flops)}{'F' if flops >= 1e8 else ' operations'} a picture"
+        operations = f"{large(flops)}{'F' if flops >= 1e8 else ' operations'} a {event.dataset.one}"
         self.out.print(fact("net", _short(plan.net)))
-        self.out.print(fact("", size, "dim"))
+        self.out.print(fact("", f"{large(cost.parameters)} parameters, {operations}", "dim"))
         self.out.print(fact("machine", _machine(event)))
         for note in event.notes:
             self.out.print(fact("note", note))
@@ -81,27 +67,23 @@ class TrainingView:
     def progress(self, event: Progress) -> None:
         """One step further."""
         if event.finished:
-            self._stop()
+            self._drawn.stop()
             every = max(1, -(-event.epochs // MOST_ROWS)) if self.out.is_terminal else 1
             if event.epoch % every == 0 or event.epoch in (1, event.epochs):
                 self.out.print(self._row(event.finished))
             return
-        now = time.monotonic()
-        if self.out.is_terminal and now - self._shown_s > REFRESH_S:
-            self._shown_s = now
+        if self._drawn.due:
             self._losses.append(event.loss)
-            self._show(self._block(event))
+            self._drawn.show(self._block(event))
 
     def judging(self, event: Judging) -> None:
         """How far the test is."""
-        now = time.monotonic()
-        if self.out.is_terminal and now - self._shown_s > REFRESH_S:
-            self._shown_s = now
-            self._show(fact("test", f"{event.done:,} of {event.total:,}"))
+        if self._drawn.due:
+            self._drawn.show(fact("test", f"{event.done:,} of {event.total:,}"))
 
     def finished(self, event: Finished) -> None:
         """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
-        self._stop()
+        self._drawn.stop()
         outcome = event.outcome
         if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
             self.out.print(Text.assemble((f"{outcome.best_epoch:5d}   ", ""), ("kept, by held-out loss", ACCENT)))
@@ -125,7 +107,7 @@ class TrainingView:
 
     def close(self) -> None:
         """Takes the live block away."""
-        self._stop()
+        self._drawn.stop()
 
     def _row(self, epoch: Epoch) -> Text:
         gflops = epoch.examples_per_second * self._gflops_each
@@ -162,42 +144,6 @@ class TrainingView:
             " of peak",
         )
         return Group(bar, loss, speed)
-
-    def _show(self, block: Group | Text) -> None:
-        if self._live is None:
-            self._live = Live(console=self.out, transient=True, auto_refresh=False)
-            self._live.start()
-        self._live.update(block, refresh=True)
-
-    def _stop(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-
-class _Reading:
-    """Counts files on one line that is redrawn; says nothing when it is over quickly."""
-
-    def __init__(self, out: Console, name: str) -> None:
-        self.out, self.name = out, name
-        self._begun = self._shown_s = time.monotonic()
-        self._live: Live | None = None
-
-    def step(self, progress: ReadingProgress) -> None:
-        now = time.monotonic()
-        if not self.out.is_terminal or now - self._begun < 0.4 or now - self._shown_s < REFRESH_S:
-            return
-        self._shown_s = now
-        left = (now - self._begun) / max(progress.done, 1) * (progress.total - progress.done)
-        line = fact("reading", f"{progress.done:,} of {progress.total:,} files of {self.name}, {duration(left)} left")
-        if self._live is None:
-            self._live = Live(console=self.out, transient=True, auto_refresh=False)
-            self._live.start()
-        self._live.update(line, refresh=True)
-
-    def close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
 
 
 def _class_counts(event: Prepared) -> Iterator[str]:

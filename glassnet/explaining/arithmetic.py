@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from glassnet import shapes
 from glassnet.explaining.trace import Step, sources
-from glassnet.nets.layers import Add, Max, Mean
+from glassnet.nets.layers import Add, Embed, Max, Mean, Phrases
 
 Place = tuple[int, ...]
 
@@ -105,6 +105,14 @@ def _conv(step: Step, at: Place) -> Arithmetic:
     patch = (x.shape[0], *layer.kernel_size)
     weights = _flat(layer.weight[at[0]][kernel])
     return Arithmetic("sum", _flat(x[inside]), weights, places, np.zeros(len(places), np.int64), bias, patch)
+
+
+def _embed(step: Step, at: Place) -> Arithmetic:
+    layer, x = step.layer, step.inputs[0][0]
+    assert isinstance(layer, Embed)
+    word = int(x[0, at[1]])
+    weight = layer.weight[word, at[0]].item() if word else 0.0
+    return Arithmetic("lookup", np.ones(1), np.array([weight]), np.array([[0, at[1]]]), np.zeros(1, np.int64), 0.0)
 
 
 def _pool(step: Step, at: Place) -> Arithmetic:
@@ -196,6 +204,8 @@ ARITHMETIC: dict[type[nn.Module], Callable[[Step, Place], Arithmetic]] = {
     nn.Conv1d: _conv,
     nn.Conv2d: _conv,
     nn.Conv3d: _conv,
+    Phrases: _conv,
+    Embed: _embed,
     nn.MaxPool1d: _pool,
     nn.MaxPool2d: _pool,
     nn.MaxPool3d: _pool,

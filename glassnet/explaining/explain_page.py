@@ -23,7 +23,7 @@ from glassnet.explaining import images
 from glassnet.explaining.arithmetic import Place, arithmetic
 from glassnet.explaining.page import asset, render
 from glassnet.explaining.trace import Step, sources
-from glassnet.nets.layers import Add, Max, Mean
+from glassnet.nets.layers import Add, Embed, Max, Mean, Phrases
 from glassnet.nets.text import measure, names
 from glassnet.words import counted
 
@@ -41,7 +41,8 @@ TYPES: dict[type[nn.Module], str] = {
     nn.MaxPool1d: "pool", nn.MaxPool2d: "pool", nn.MaxPool3d: "pool",
     nn.ReLU: "relu", nn.GELU: "gelu",
     nn.BatchNorm1d: "batchnorm", nn.BatchNorm2d: "batchnorm", nn.BatchNorm3d: "batchnorm",
-    nn.Linear: "fc", nn.Flatten: "flatten", nn.Dropout: "dropout", Mean: "mean", Max: "max", Add: "add",
+    nn.Linear: "fc", nn.Flatten: "flatten", nn.Dropout: "dropout",
+    Mean: "mean", Max: "max", Embed: "embed", Phrases: "conv", Add: "add",
 }  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def page_data(explanation: Explanation, whole: bool) -> dict[str, object]:
         "picture": images.picture(one.scene.picture, one.scene.ink, 1024),
         "ink": one.scene.ink,
         "pictured": list(one.scene.picture.shape[1:]),
-        "noun": {2: "series", 4: "volume"}.get(one.raw.ndim, "image"),
+        "noun": one.scene.noun,
         "axes": [{"name": axis.name, "at": axis.at} for axis in one.scene.axes],
         "classes": one.classes,
         "answer": one.answer,

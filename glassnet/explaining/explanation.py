@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glassnet import files
-from glassnet.data import pictures, series, volumes
-from glassnet.data.dataset import Array, Axis, Preparation
+from glassnet.data.dataset import Array, Preparation
+from glassnet.data.kind import Axis
+from glassnet.data.kinds import KINDS
 from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, thread
 from glassnet.explaining.explain_page import explain_page
 from glassnet.explaining.saliency import occlusion
@@ -30,13 +31,16 @@ MOST_VOTES = 1000  # a class, in JSON; the weaker ones are counted and summed
 class Scene:
     """An example as a person meets it. picture: (1 or 3, H, W) bytes. axes: what its places are called.
 
-    ink: whether bright is ink, drawn dark on a page. sound: what it sounds like, as a data URI.
+    ink: whether bright is ink, drawn dark on a page. sound: what it sounds like, as a data URI. noun: what it is.
+    piece: places a side that are covered at a time; a quarter of them unless given.
     """
 
     picture: NDArray[np.uint8]
     axes: tuple[Axis, ...]
     ink: bool = False
     sound: str = ""
+    noun: str = "picture"
+    piece: int | None = None
 
 
 @dataclass(frozen=True)
@@ -160,10 +164,11 @@ def explain(
 ) -> Explanation:
     """Finds out why a net answers one example as it does. x: (1, C, *S), normalised, of the example `raw` (C, *S).
 
-    scene: by default the example as a picture. both_ways: whether the net is asked about the mirror image
-    too; a vote being a product, the mean of two votes is the vote of the two values' mean.
+    scene: by default the example as a picture. both_ways: whether the net is asked about the mirror image too; a vote
+    being a product, the mean of two votes is the vote of the two values' mean.
     """
     steps = tuple(trace(net, x))
+    scene = scene or _by_its_axes(raw)
     passes = [steps, trace(net, x.flip(-1))] if both_ways else [steps]
     views = tuple(votes(one) for one in passes)
     cast = replace(views[0], values=np.mean([view.values for view in views], 0))
@@ -177,19 +182,21 @@ def explain(
         net=net,
         raw=raw,
         x=x,
-        scene=scene or _as_picture(raw),
+        scene=scene,
         steps=steps,
         views=views,
         votes=cast,
         probability=probability,
-        occluded=occlusion(BothWays(net) if both_ways else net, x, answer),
+        occluded=occlusion(BothWays(net) if both_ways else net, x, answer, scene.piece),
         voted=_voted(passes, views, answer),
     )
 
 
-def _as_picture(raw: Array) -> Scene:
-    preparation, kind = Preparation(raw.shape), {2: series, 3: pictures, 4: volumes}[raw.ndim]
-    return Scene(kind.picture(raw, preparation), kind.axes(preparation))
+def _by_its_axes(raw: Array) -> Scene:
+    """An array that came without its kind, as the kind of so many axes shows it."""
+    kind = next(kind for kind in KINDS.values() if kind.array_axes == raw.ndim - 1)
+    preparation = Preparation(raw.shape)
+    return Scene(kind.picture(raw, preparation), kind.axes(preparation, raw), noun=kind.one)
 
 
 def _voted(passes: Sequence[Sequence[Step]], views: Sequence[Votes], k: int) -> NDArray[np.float64] | None:

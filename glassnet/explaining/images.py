@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glassnet.data.dataset import Kind, Unreadable
 from glassnet.data.decoding import read_bytes
+from glassnet.data.kind import Kind, Unreadable
 
 PIXELATED = 48  # sides up to this are shown as squares
 LARGEST = 160  # larger pictures are shown smaller

@@ -1,7 +1,9 @@
-"""The layers that are nets of their own, residual blocks, and LAYERS: every word that a net's text may hold."""
+"""Layers made of plain ones: words looked up, phrases, residual blocks; and LAYERS, every word of a net's text."""
 
 from __future__ import annotations
 
+import math
+import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,8 +23,78 @@ from glassnet.nets.spec import (
     Relu,
     Unfit,
     nearest,
+    number,
     sized,
 )
+from glassnet.words import by
+
+
+@dataclass(frozen=True)
+class Embed(Layer):
+    """`embed FEATURES [still]`: of each word its own features: one-hot words times a dense layer, looked up instead.
+
+    Input: (words, T), of which the net is given the words' numbers; so it stands first. still: they are not learnt.
+    """
+
+    features: int
+    still: bool = False
+    form: ClassVar[str] = "embed FEATURES [still]"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Embed:
+        if len(words) == 2 and words[1] == "still":
+            return cls(number(words[0]), still=True)
+        if len(words) != 1:
+            raise Unfit("", nearest("embed", words, "100"))
+        return cls(number(words[0]))
+
+    def __str__(self) -> str:
+        return f"embed {self.features}{' still' if self.still else ''}"
+
+    def after(self, flow: Flow) -> Flow:
+        if len(flow.shape) != 2:
+            raise Unfit(f"words stand in a row, but its input is {by(flow.shape[1:])}")
+        return Flow((self.features, *flow.shape[1:]), flow.field)
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        return Cost(before.shape[0] * self.features)
+
+
+@dataclass(frozen=True)
+class Phrases(Layer):
+    """`phrases FEATURES SHORTEST-LONGEST`: convolutions of several lengths side by side, so many features of each.
+
+    Over a sentence they match phrases of three, four and five words: Kim 2014, "Convolutional neural networks for
+    sentence classification". Built as one convolution of the longest length; the shorter ones use its middle.
+    """
+
+    features: int
+    shortest: int
+    longest: int
+    form: ClassVar[str] = "phrases FEATURES SHORTEST-LONGEST"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Phrases:
+        found = re.fullmatch(r"(\d{1,3})-(\d{1,3})", words[1]) if len(words) == 2 else None
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            raise Unfit("", "phrases 100 3-5")
+        return cls(number(words[0]), int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"phrases {self.features} {self.shortest}-{self.longest}"
+
+    @property
+    def conv(self) -> Conv:
+        """The one convolution that holds them all."""
+        return Conv(self.features * (self.longest - self.shortest + 1), self.longest)
+
+    def after(self, flow: Flow) -> Flow:
+        return self.conv.after(flow)
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        lengths = range(self.shortest, self.longest + 1)
+        weights = sum(self.features * before.shape[0] * size ** len(before.field) for size in lengths)
+        return Cost(weights + after.shape[0], weights * math.prod(after.shape[1:]))
 
 
 @dataclass(frozen=True)
@@ -95,5 +167,5 @@ class Bottleneck(Block):
 
 LAYERS: dict[str, type[Layer]] = {
     kind.form.split()[0]: kind
-    for kind in (Conv, Pool, Relu, Gelu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Max, Fc)
+    for kind in (Conv, Pool, Relu, Gelu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Max, Embed, Phrases, Fc)
 }

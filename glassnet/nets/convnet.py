@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glassnet.nets.blocks import Block
+from glassnet.nets import layers
+from glassnet.nets.blocks import Block, Embed, Phrases
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Max, Mean, Residual
 from glassnet.nets.network import Criterion, Network, Phase
 from glassnet.nets.spec import BatchNorm, Conv, Dropout, Fc, Flow, Gelu, Layer, Pool, Relu
@@ -67,6 +68,10 @@ def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
             return CONVS[axes](channels, layer.features, layer.size, layer.stride, layer.padding, bias=bias)
         case Pool():
             return POOLS[axes](layer.window, layer.stride, layer.padding, ceil_mode=not layer.same)
+        case Embed():
+            return layers.Embed(channels, layer.features, layer.still)
+        case Phrases():
+            return layers.Phrases(channels, layer.features, layer.shortest, layer.longest)
         case Relu():
             return nn.ReLU()
         case Gelu():
@@ -94,6 +99,13 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, Residual):
         nn.init.zeros_(module.gain)
+    elif isinstance(module, layers.Embed):
+        nn.init.uniform_(module.weight, -0.25, 0.25)  # as Kim 2014 does for words without a vector
+        with torch.no_grad():
+            module.weight[0] = 0
+    if isinstance(module, layers.Phrases):
+        with torch.no_grad():
+            module.weight.mul_(module.get_buffer("mask"))
 
 
 def _initialise_votes(votes: nn.Linear) -> None:

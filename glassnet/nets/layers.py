@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from glassnet.nets.spec import Conv
 
@@ -41,6 +43,44 @@ class Max(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(2).amax(2)  # (B, C)
+
+
+class Embed(nn.Module):
+    """Of each word its own features. x: (B, 1, T) numbers of words, 0 for none. Returns (B, features, T).
+
+    One-hot words (B, words, T) times a dense layer without bias, looked up. Nothing (0) has no features. still: whether
+    training leaves them as they are.
+    """
+
+    def __init__(self, words: int, features: int, still: bool = False) -> None:
+        super().__init__()
+        self.still = still
+        self.weight = nn.Parameter(torch.empty(words, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.detach() if self.still else self.weight
+        found = functional.embedding(x[:, 0].long(), weight, padding_idx=0)  # (B, T, features)
+        return found.transpose(1, 2).contiguous()  # (B, features, T)
+
+
+class Phrases(nn.Conv1d):
+    """Convolutions of several lengths side by side, as one of the longest: the weights beyond a shorter one are 0.
+
+    x: (B, C, T). Returns (B, features * lengths, T), the shortest first.
+    """
+
+    def __init__(self, in_channels: int, features: int, shortest: int, longest: int) -> None:
+        lengths = range(shortest, longest + 1)
+        super().__init__(in_channels, features * len(lengths), longest, padding=(longest - 1) // 2)
+        mask = torch.zeros(features * len(lengths), 1, longest)
+        for i, size in enumerate(lengths):
+            start = (longest - size) // 2
+            mask[i * features : (i + 1) * features, :, start : start + size] = 1
+        self.register_buffer("mask", mask, persistent=False)
+        self.weight.register_hook(lambda grad: grad * mask.to(grad.device))  # type: ignore[no-untyped-call]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
 
 
 class Residual(nn.Module):

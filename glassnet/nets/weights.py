@@ -60,6 +60,32 @@ class Weights:
             return own
         return Normalisation(*((sum(values) / len(values),) * channels for values in (own.mean, own.std)))
 
+    def lay_in(self, net: ConvNet, classes: tuple[str, ...]) -> str:
+        """Gives a net these weights; the votes only where they are on the same classes. Returns in words what was done.
+
+        Raises GlassnetError where they don't fit.
+        """
+        state = net.state_dict()
+        votes = next(name for name, module in net.named_modules() if module is net.votes)
+        keeps_votes = self.classes == classes
+        wanted = {k: v for k, v in state.items() if keeps_votes or not k.startswith(f"{votes}.")}
+        laid = {}
+        first = next(iter(state))
+        for key, own in wanted.items():
+            given = self.tensors.get(key)
+            if given is None and key.endswith(COUNTER):
+                continue  # of old files; only counts steps
+            if given is not None and key == first:
+                given = _for_channels(given, own.shape[1])
+            if given is None or given.shape != own.shape:
+                found = "nothing" if given is None else f"{by(given.shape) or 'one number'}"
+                fix = f"Leave out --net: {clipped(self.net, 200)}" if self.net else "Name their net with --net"
+                raise GlassnetError(f"{self.name}, {key}", expected=by(own.shape), found=found, fix=fix)
+            laid[key] = given
+        net.load_state_dict(laid, strict=False)
+        kept = "the votes too" if keeps_votes else f"the votes on {len(classes):,} classes begin anew"
+        return f"begun with the weights of {self.name}; {kept}"
+
 
 def find(where: str) -> Weights:
     """Opens weights. where: a file, a folder with config.json and weights, or a hub id. Raises GlassnetError."""
@@ -93,33 +119,6 @@ def recognise(name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
     except (KeyError, TypeError, ValueError) as error:
         raise GlassnetError(name, found=f"its {CONFIG} can't be understood", fix="Name the file of weights") from error
     return Weights(name, _resnet_text(name, tensors), _renamed(name, tensors), normalisation, side)
-
-
-def lay_in(net: ConvNet, weights: Weights, classes: tuple[str, ...]) -> str:
-    """Gives a net these weights; the votes only where they are on the same classes. Returns in words what was done.
-
-    Raises GlassnetError where they don't fit.
-    """
-    state = net.state_dict()
-    votes = next(name for name, module in net.named_modules() if module is net.votes)
-    keeps_votes = weights.classes == classes
-    wanted = {k: v for k, v in state.items() if keeps_votes or not k.startswith(f"{votes}.")}
-    laid = {}
-    first = next(iter(state))
-    for key, own in wanted.items():
-        given = weights.tensors.get(key)
-        if given is None and key.endswith(COUNTER):
-            continue  # of old files; only counts steps
-        if given is not None and key == first:
-            given = _for_channels(given, own.shape[1])
-        if given is None or given.shape != own.shape:
-            found = "nothing" if given is None else f"{by(given.shape) or 'one number'}"
-            fix = f"Leave out --net: {clipped(weights.net, 200)}" if weights.net else "Name their net with --net"
-            raise GlassnetError(f"{weights.name}, {key}", expected=by(own.shape), found=found, fix=fix)
-        laid[key] = given
-    net.load_state_dict(laid, strict=False)
-    kept = "the votes too" if keeps_votes else f"the votes on {len(classes):,} classes begin anew"
-    return f"begun with the weights of {weights.name}; {kept}"
 
 
 def _for_channels(kernels: Tensor, channels: int) -> Tensor:

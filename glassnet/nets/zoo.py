@@ -14,7 +14,7 @@ MANY = 5000  # examples that a wider and deeper net is worth
 
 
 def choose(shape: tuple[int, ...], classes: tuple[str, ...], examples: int) -> Spec:
-    """A net for pictures of `shape` (C, H, W): the slides' own for X's and O's, else a stage for every halving.
+    """A net for examples of `shape` (C, *S): the slides' own for X's and O's, else a stage for every halving.
 
     examples: to train on; few call for a narrower net.
     """

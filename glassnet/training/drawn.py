@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,42 +13,28 @@ from torch import Tensor
 from torch.nn import functional
 
 from glassnet.data.dataset import Dataset
+from glassnet.data.kind import Kind, Limits
+from glassnet.data.kinds import KINDS
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted
 
 LEAST, PLACES = 10, 4  # examples of a class, places of an example
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What of a kind of data is looked at. train, test: examples. splits: for the orders. sides, fair: values a side,
-    in the test of order and beside the competitors.
-    """
-
-    train: int
-    test: int
-    splits: int
-    sides: tuple[int, ...]
-    fair: tuple[int, ...]
-
-
-LIMITS = {
-    "pictures": Limits(2000, 1000, 2, (16, 16), (32, 32)),
-    "sounds": Limits(2000, 1000, 2, (24, 32), (40, 64)),
-    "series": Limits(2000, 1000, 2, (64,), (128,)),
-    "volumes": Limits(1000, 500, 2, (8, 8, 8), (16, 16, 16)),
-    "tables": Limits(1000, 500, 3, (10_000,), (10_000,)),
-}
+MOST_SPLITS = 10
 
 
 @dataclass(frozen=True)
 class Part:
-    """One split, standardised. x: (n, C, *S). y: (n,)."""
+    """One split, standardised. shape, classes: what a net is built for. x: (n, C, *S). y: (n,). held: places among the
+    rows that are held out.
+    """
 
+    shape: tuple[int, ...]
+    classes: int
     x: Tensor
     y: Tensor
     held_x: Tensor
     held_y: Tensor
+    held: NDArray[np.int64]
 
 
 def refuse_too_little(dataset: Dataset, rows: NDArray[np.int64]) -> None:
@@ -66,15 +53,74 @@ def refuse_too_little(dataset: Dataset, rows: NDArray[np.int64]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The rows that are looked at. Gives them split by split, as small nets learn from them."""
+
+    dataset: Dataset
+    rows: NDArray[np.int64]
+    kind: Kind
+
+    @classmethod
+    def of(cls, dataset: Dataset, random: np.random.Generator) -> Drawn:
+        """Rows without copies. Raises GlassnetError where they are too few to tell anything."""
+        kind = KINDS[dataset.kind]
+        rows = distinct(dataset, kind.check, random)
+        refuse_too_little(dataset, rows)
+        return cls(dataset, rows, kind)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def y(self) -> NDArray[np.int64]:
+        """(n,) their classes."""
+        return np.asarray(self.dataset.samples.y[self.rows])
+
+    @property
+    def splits(self) -> int:
+        """How many splits the orders are tried on: more where few examples are held out."""
+        held = sizes(self.kind.check, len(self))[1]
+        return max(self.kind.check.splits, min(MOST_SPLITS, math.ceil(self.kind.check.asked / held)))
+
+    def sides(self, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places among the rows that train, and that test; groups stay together, where the data names any."""
+        group = None if self.dataset.samples.group is None else self.dataset.samples.group[self.rows]
+        return sides(self.y, group, self.kind.check, random)
+
+    def part(self, train: NDArray[np.int64], test: NDArray[np.int64], most: tuple[int, ...]) -> Part:
+        """One split of examples of at most so many values along each axis. All that is learnt of them is learnt from
+        those that train.
+        """
+        fitted = self.kind.fitted(self.dataset, self.rows[train])
+        x = self.reduced(most) if fitted is self.dataset else reduced(fitted, self.rows, most)
+        y = torch.from_numpy(self.y)
+        scaled = torch.from_numpy(x if self.kind.looked_up else standardised(x, train, not self.kind.ordered))
+        shape = (fitted.shape[0] if self.kind.looked_up else x.shape[1], *x.shape[2:])
+        return Part(shape, len(self.dataset.classes), scaled[train], y[train], scaled[test], y[test], test)
+
+    def reduced(self, most: tuple[int, ...]) -> NDArray[np.float32]:
+        """(n, C, *S) of the rows as they are, of at most so many values along each axis."""
+        return reduced(self.dataset, self.rows, most)
+
+
 def reduced(dataset: Dataset, rows: NDArray[np.int64], most: tuple[int, ...]) -> NDArray[np.float32]:
-    """(n, C, *S) of these rows in shares of full scale, averaged down to at most so many values a side."""
+    """(n, C, *S) of these rows in shares of full scale, averaged down to at most so many values along each axis.
+
+    Numbers of words can't be averaged: of a sentence so many words are kept.
+    """
+    kind = KINDS[dataset.kind]
     x = torch.from_numpy(np.asarray(dataset.samples.x[rows], np.float32) / dataset.full_scale)
-    longest = max(size / side for size, side in zip(x.shape[2:], most, strict=True))
-    if longest <= 1:
+    sizes = tuple(x.shape[2:])
+    if kind.looked_up:
+        return np.ascontiguousarray(x[..., : most[0]].numpy())
+    if all(size <= side for size, side in zip(sizes, most, strict=True)):
         return np.asarray(x.numpy())
-    wanted = [max(4, min(size, round(size / longest))) for size in x.shape[2:]]
-    if dataset.kind == "sounds":  # bands and moments are no lengths of one space: each to its own
-        wanted = [min(size, side) for size, side in zip(x.shape[2:], most, strict=True)]
+    if kind.isotropic:
+        longest = max(size / side for size, side in zip(sizes, most, strict=True))
+        wanted = [max(4, min(size, round(size / longest))) for size in sizes]
+    else:  # each axis to its own
+        wanted = [min(size, side) for size, side in zip(sizes, most, strict=True)]
     pools: dict[int, Callable[..., Tensor]] = {
         1: functional.adaptive_avg_pool1d,
         2: functional.adaptive_avg_pool2d,
@@ -83,10 +129,9 @@ def reduced(dataset: Dataset, rows: NDArray[np.int64], most: tuple[int, ...]) ->
     return np.asarray(torch.cat([pools[len(wanted)](part, wanted) for part in torch.split(x, 1000)]).numpy())
 
 
-def distinct(dataset: Dataset, random: np.random.Generator) -> NDArray[np.int64]:
+def distinct(dataset: Dataset, limits: Limits, random: np.random.Generator) -> NDArray[np.int64]:
     """Rows without copies of others, in random order, as many of each class as its share of what the limits allow."""
     _, first = np.unique(dataset.samples.digest, return_index=True)
-    limits = LIMITS[dataset.kind]
     rows = random.permutation(np.sort(first))
     most = limits.train + limits.test
     if len(rows) <= most:
@@ -95,11 +140,6 @@ def distinct(dataset: Dataset, random: np.random.Generator) -> NDArray[np.int64]
     y = dataset.samples.y[rows]
     chosen = [rows[y == k][: max(4, round(share * int((y == k).sum())))] for k in np.unique(y)]
     return random.permutation(np.concatenate(chosen))
-
-
-def groups(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """(n,) the groups of these rows, if the data names any."""
-    return None if dataset.samples.group is None else dataset.samples.group[rows]
 
 
 def sizes(limits: Limits, examples: int) -> tuple[int, int]:
@@ -131,22 +171,26 @@ def sides(
     return np.concatenate(learnt), np.concatenate(held)
 
 
-def standardised(
-    x: NDArray[np.float32], y: NDArray[np.int64], train: NDArray[np.int64], test: NDArray[np.int64], kind: str
-) -> Part:
-    """A column (tables) or a channel brought to mean 0 and spread 1, by the training examples alone."""
-    axes = (0,) if kind == "tables" else (0, *range(2, x.ndim))
+def standardised(x: NDArray[np.float32], train: NDArray[np.int64], each: bool) -> NDArray[np.float32]:
+    """Brought to mean 0 and spread 1 by the training examples alone: each place for itself, or a channel as a whole."""
+    axes = (0,) if each else (0, *range(2, x.ndim))
     mean = x[train].mean(axes, keepdims=True, dtype=np.float64)
     std = x[train].std(axes, keepdims=True, dtype=np.float64)
-    scaled = np.asarray((x - mean) / np.where(std > 1e-6, std, 1), np.float32)
-    x_all, y_all = torch.from_numpy(scaled), torch.from_numpy(y)
-    return Part(x_all[train], y_all[train], x_all[test], y_all[test])
+    return np.asarray((x - mean) / np.where(std > 1e-6, std, 1), np.float32)
 
 
-def reordered(part: Part, order: NDArray[np.int64]) -> Part:
-    """The same examples with their places in another order."""
+def reordered(part: Part, order: NDArray[np.int64], within: bool = False) -> Part:
+    """The same examples with their places in another order. within: each within its own length, which values other than
+    0 have; so what is behind a sentence stays behind it.
+    """
+    keys = torch.from_numpy(order)
 
     def moved(x: Tensor) -> Tensor:
-        return x.flatten(2)[:, :, torch.from_numpy(order)].reshape(x.shape).contiguous()
+        flat = x.flatten(2)
+        if not within:
+            return flat[:, :, keys].reshape(x.shape).contiguous()
+        length = (flat != 0).sum(2, keepdim=True)  # (n, 1, 1)
+        behind = keys.expand_as(flat) >= length
+        return flat.gather(2, keys[behind.to(torch.uint8).argsort(dim=2, stable=True)])
 
-    return Part(moved(part.x), part.y, moved(part.held_x), part.held_y)
+    return replace(part, x=moved(part.x), held_x=moved(part.held_x))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glassnet.config import Training
-from glassnet.data.dataset import TRAIN, Augmentation, Dataset
+from glassnet.data.dataset import TRAIN, Dataset
+from glassnet.data.kind import Augmentation
 from glassnet.data.kinds import KINDS
 from glassnet.data.split import Split
 from glassnet.data.symmetry import Symmetry, symmetry
@@ -69,15 +70,16 @@ class Choice:
 def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -> Choice:
     """The recipe for a data set: what the settings say, and for the rest what its size and classes suggest."""
     train = split.rows(TRAIN)
-    count = len(train)
+    count, kind = len(train), KINDS[dataset.kind]
     varied = settings.augment and dataset.augment
-    found = symmetry(dataset, train, settings.seed) if varied and KINDS[dataset.kind].mirrored else None
+    found = symmetry(dataset, train, settings.seed) if varied and kind.mirrored else None
     augmentation = _augmentation(dataset, found) if varied else Augmentation()
     weight = _class_weight(split)
+    tuned = settings.weights and not kind.looked_up  # vectors of words are but the beginning of a net
     recipe = Recipe(
-        epochs=settings.epochs or default_epochs(count),
+        epochs=settings.epochs or max(1, round(default_epochs(count) * kind.epochs)),
         batch=settings.batch or min(max(_power_of_two(count / 40), BATCHES[0]), BATCHES[1]),
-        learning_rate=settings.learning_rate or (TUNING if settings.weights else LEARNING),
+        learning_rate=settings.learning_rate or (TUNING if tuned else LEARNING) * kind.rate,
         weight_decay=0.02,
         smoothing=0.1,
         warm=0.1,
@@ -133,7 +135,7 @@ def _notes(
         why = ""
         if mirror and mirror.plain >= 0:
             why = f" (a linear model is right on {mirror.plain * 100:.0f} %, mirrored {mirror.mirrored * 100:.0f} %)"
-        axes = KINDS[dataset.kind].axes(dataset.preparation)
+        axes = KINDS[dataset.kind].axes(dataset.preparation, None)
         notes += (f"varied: {augmentation.describe(axes)}{why}",)
     if augmentation.mirror_x:
         notes += ("an answer is the mean over a picture and its mirror image",)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data.dataset import Dataset
+from glassnet.data.sentences import tokens
+from glassnet.training.drawn import Drawn
 
 Rows = NDArray[np.int64]
 Rival = Callable[[Rows, Rows, int], NDArray[np.int64]]  # places to learn from, places to answer, a seed: the answers
@@ -20,41 +22,71 @@ SIFT_SIDE = 64  # pixels a side at least: smaller pictures are enlarged
 SIFT_SIZES = (8.0, 12.0)
 
 
-def entrants(dataset: Dataset, rows: Rows, values: NDArray[np.float32]) -> tuple[dict[str, Rival], tuple[str, ...]]:
-    """Competitors by name for these rows of a data set, and what is left out for want of a library.
+def entrants(drawn: Drawn) -> tuple[dict[str, Rival], tuple[str, ...]]:
+    """Competitors by name for the rows that were drawn, and what is left out for want of a library.
 
-    values: (n, F) their raw values. Each learns from some of them and answers for others.
+    Each learns from some of the rows and answers for others.
     """
     from sklearn.dummy import DummyClassifier
+
+    y, found, missing = drawn.y, dict[str, Rival](), list[str]()
+    values = drawn.reduced(drawn.kind.check.sides).reshape(len(drawn), -1)
+    found["the commonest class"] = _on(values, y, lambda _: DummyClassifier())
+    if not drawn.kind.looked_up:  # numbers of words are no values
+        found |= _on_values(values, y)
+    for name in drawn.kind.check.rivals:
+        try:
+            found[NAMES[name]] = OWN[name](drawn)
+        except ImportError:
+            missing.append(f"{NAMES[name]} is left out: it needs opencv (pip install 'glassnet[detect]')")
+    return found, tuple(missing)
+
+
+def _on_values(values: NDArray[np.float32], y: NDArray[np.int64]) -> dict[str, Rival]:
+    """Those that take the values of an example in no order. values: (n, F)."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    y = dataset.samples.y[rows]
+    def logistic(_seed: int) -> object:
+        return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
 
-    def on_values(make: Callable[[int], object]) -> Rival:
-        return lambda train, test, seed: _answers(make(seed), values[train], y[train], values[test])
+    def neighbours(_seed: int) -> object:
+        return make_pipeline(StandardScaler(), KNeighborsClassifier(NEIGHBOURS, weights="distance"))
 
-    found: dict[str, Rival] = {
-        "the commonest class": on_values(lambda _: DummyClassifier()),
-        "logistic regression": on_values(
-            lambda _: make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
-        ),
-        "nearest neighbours": on_values(
-            lambda _: make_pipeline(StandardScaler(), KNeighborsClassifier(NEIGHBOURS, weights="distance"))
-        ),
-        "trees": on_values(lambda seed: ExtraTreesClassifier(TREES, random_state=seed)),
+    return {
+        "logistic regression": _on(values, y, logistic),
+        "nearest neighbours": _on(values, y, neighbours),
+        "trees": _on(values, y, lambda seed: ExtraTreesClassifier(TREES, random_state=seed)),
     }
-    if dataset.kind != "pictures":
-        return found, ()
-    try:
-        words = descriptors(dataset, rows)
-    except ImportError:
-        return found, ("SIFT is left out: it needs opencv (pip install 'glassnet[detect]')",)
-    found["SIFT, visual words, linear SVM"] = lambda train, test, seed: visual_words(words, y, train, test, seed)
-    return found, ()
+
+
+def _on(x: NDArray[np.generic], y: NDArray[np.int64], make: Callable[[int], object]) -> Rival:
+    """A scikit-learn model that learns from rows of x."""
+    return lambda train, test, seed: _answers(make(seed), x[train], y[train], x[test])
+
+
+def bag_of_words(drawn: Drawn) -> Rival:
+    """Logistic regression on which words and pairs of words a sentence holds, weighted by how rare they are."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    texts = np.array([drawn.dataset.samples.names[int(row)] for row in drawn.rows], object)
+
+    def make(_seed: int) -> object:
+        words = TfidfVectorizer(ngram_range=(1, 2), tokenizer=tokens, token_pattern=None, lowercase=False)
+        return make_pipeline(words, LogisticRegression(C=10, max_iter=500))
+
+    return _on(texts, drawn.y, make)
+
+
+def sift_words(drawn: Drawn) -> Rival:
+    """A linear SVM on visual words. Raises ImportError."""
+    words, y = descriptors(drawn.dataset, drawn.rows), drawn.y
+    return lambda train, test, seed: visual_words(words, y, train, test, seed)
 
 
 def descriptors(dataset: Dataset, rows: Rows) -> NDArray[np.float32]:
@@ -114,3 +146,10 @@ def _answers(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a competitor that has not quite converged is still a competitor
         return np.asarray(model.fit(x, y).predict(asked), np.int64)  # type: ignore[attr-defined]  # sklearn is untyped
+
+
+OWN: dict[str, Callable[[Drawn], Rival]] = {"visual words": sift_words, "bag of words": bag_of_words}
+NAMES = {
+    "visual words": "SIFT, visual words, linear SVM",
+    "bag of words": "bag of words and pairs, logistic regression",
+}

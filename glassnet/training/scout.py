@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from glassnet.data.dataset import TRAIN, VAL, Augmentation, Dataset, Normalisation
+from glassnet.data.dataset import TRAIN, VAL, Dataset, Normalisation
+from glassnet.data.kind import Augmentation
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
 from glassnet.nets.convnet import ConvNet

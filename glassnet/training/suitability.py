@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,32 +17,24 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from glassnet.data.dataset import Dataset
+from glassnet.data.kind import Kind, Limits
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.text import parse
+from glassnet.nets.text import Spec, parse
 from glassnet.training import rivals
-from glassnet.training.drawn import (
-    LIMITS,
-    Limits,
-    Part,
-    distinct,
-    groups,
-    reduced,
-    refuse_too_little,
-    reordered,
-    sides,
-    sizes,
-    standardised,
-)
+from glassnet.training.drawn import Drawn, Part, reordered, sizes
 from glassnet.training.machine import using
 
 PROBE = parse("conv 16 3, relu, pool 2, conv 32 3, relu, mean, fc")
 CONVNET = parse("conv 16 3, relu, pool 2, conv 32 3, relu, pool 2, fc")
+WORD_PROBE = parse(f"embed 32, {PROBE}")
+WORD_NET = parse("embed 50, dropout 0.3, phrases 50 3-5, relu, max, dropout 0.5, fc")
 ORDERS = 19  # random ones beside the given: one in twenty is at least as good by chance alone
-STEPS, BATCH, LEARNING = 250, 32, 5e-3
+BATCH, LEARNING = 32, 5e-3
 WARM = 0.3  # share of the steps
 LEVEL = 0.05
 SMALL_EFFECT = 0.03  # a loss below this matters to nobody
 GAINS = 10  # splits that the competitors are compared on
+ORDERS_DRAWN, SPLIT_FOR_ORDERS, SPLIT_FOR_GAINS = 11, 12, 13  # what random numbers are for, so that each has its own
 
 
 @dataclass(frozen=True)
@@ -104,18 +96,16 @@ class Checking:
 
 def examine(dataset: Dataset, seed: int = 0) -> Generator[Checking, None, Suitability]:
     """Tests the order, then the competitors. Yields progress, returns what was found. One thread, so that a seed gives
-    the same twice.
+    the same twice. Raises GlassnetError for too few examples.
     """
     begun = time.perf_counter()
-    limits = LIMITS[dataset.kind]
-    random = np.random.default_rng([seed, 11])
-    rows = distinct(dataset, random)
-    refuse_too_little(dataset, rows)
+    random = np.random.default_rng([seed, ORDERS_DRAWN])
+    drawn = Drawn.of(dataset, random)
     with using(1):
-        p, drop, given, shuffled = yield from _test_order(dataset, rows, limits, seed, random)
-        scores, gains, best, missing = yield from _compare(dataset, rows, limits, seed)
-    gain = _corrected(gains, limits, len(rows))
-    examples = min(len(rows), limits.train + limits.test)
+        p, drop, given, shuffled = yield from _test_order(drawn, seed, random)
+        scores, gains, best, missing = yield from _compare(drawn, seed)
+    gain = _corrected(gains, drawn.kind.check, len(drawn))
+    examples = min(len(drawn), drawn.kind.check.train + drawn.kind.check.test)
     order, fits, verdict = judge(p, drop, gain, best, scores[best], examples)
     notes = (f"{examples:,} of {dataset.counted()}, drawn with seed {seed}", *missing)
     return Suitability(
@@ -124,17 +114,13 @@ def examine(dataset: Dataset, seed: int = 0) -> Generator[Checking, None, Suitab
 
 
 def order_alone(dataset: Dataset, seed: int = 0) -> float:
-    """The p of the order alone, without the competitors. Raises GlassnetError for too few examples."""
-    random = np.random.default_rng([seed, 11])
-    rows = distinct(dataset, random)
-    refuse_too_little(dataset, rows)
+    """The p of the order, and nothing else. Raises GlassnetError for too few examples."""
+    random = np.random.default_rng([seed, ORDERS_DRAWN])
+    drawn = Drawn.of(dataset, random)
     with using(1):
-        steps = _test_order(dataset, rows, LIMITS[dataset.kind], seed, random)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return float(end.value[0])
+        probe, steps = _nets(drawn.kind)[0], drawn.kind.check.steps
+        likelihood = np.array([_learn(moved, probe, steps, s)[1] for s, moved in _orders(drawn, seed, random)])
+    return _rank(likelihood.reshape(drawn.splits, -1))
 
 
 def judge(p: float, drop: Share, gain: Share, best: str, score: float, examples: int) -> tuple[str, bool | None, str]:
@@ -160,36 +146,52 @@ def judge(p: float, drop: Share, gain: Share, best: str, score: float, examples:
     return "matters", True, f"Order matters (shuffling costs {cost}), but {best} does as well at this size.{small}"
 
 
+def _orders(drawn: Drawn, seed: int, random: np.random.Generator) -> Iterator[tuple[int, Part]]:
+    """Every split in the given order and then in random ones, the same in all splits; each with the seed of a split."""
+    sides = [drawn.sides(np.random.default_rng([seed, SPLIT_FOR_ORDERS, s])) for s in range(drawn.splits)]
+    most = drawn.kind.check.sides
+    orders: list[NDArray[np.int64]] = []
+    for s, (train, test) in enumerate(sides):
+        part = drawn.part(train, test, most)
+        places = math.prod(part.shape[1:])
+        orders = orders or [np.arange(places), *(random.permutation(places) for _ in range(ORDERS))]
+        for order in orders:
+            yield seed + s, reordered(part, order, within=drawn.kind.looked_up)
+
+
+def _rank(likelihood: NDArray[np.float64]) -> float:
+    """The p of the first order among all. likelihood: (splits, orders)."""
+    scores = likelihood.mean(0)
+    return (1 + int((scores[1:] >= scores[0]).sum())) / len(scores)
+
+
 def _test_order(
-    dataset: Dataset, rows: NDArray[np.int64], limits: Limits, seed: int, random: np.random.Generator
+    drawn: Drawn, seed: int, random: np.random.Generator
 ) -> Generator[Checking, None, tuple[float, Share, float, tuple[float, ...]]]:
     """The permutation test: p, what shuffling costs, the accuracy as given and of each order."""
-    x, y, group = reduced(dataset, rows, limits.sides), dataset.samples.y[rows], groups(dataset, rows)
-    places = int(np.prod(x.shape[2:]))
-    orders = [np.arange(places), *(random.permutation(places) for _ in range(ORDERS))]
-    total = limits.splits * len(orders)
-    likelihood, accuracy = np.zeros((2, limits.splits, len(orders)))
-    differences: list[NDArray[np.float64]] = []
-    for s in range(limits.splits):
-        part = standardised(x, y, *sides(y, group, limits, np.random.default_rng([seed, 12, s])), dataset.kind)
-        right = []
-        for o, order in enumerate(orders):
-            moved = reordered(part, order)
-            classes = len(dataset.classes)
-            likelihood[s, o] = _learn(ConvNet(PROBE, moved.x.shape[1:], classes, seed + s), moved, seed + s)[1]
-            hits, _ = _learn(ConvNet(CONVNET, moved.x.shape[1:], classes, seed + s), moved, seed + s)
-            accuracy[s, o] = hits.mean()
-            right.append(hits)
-            yield Checking("orders", s * len(orders) + o + 1, total)
-        differences.append(right[0] - np.mean(right[1:], 0))
-    scores = likelihood.mean(0)
-    p = (1 + int((scores[1:] >= scores[0]).sum())) / len(orders)
-    by_order = accuracy.mean(0)
-    return p, _drop(by_order, np.concatenate(differences)), float(by_order[0]), tuple(by_order[1:].tolist())
+    total = drawn.splits * (1 + ORDERS)
+    probe, convnet = _nets(drawn.kind)
+    likelihood: list[float] = []
+    accuracy: list[float] = []
+    lost, asked = np.zeros((2, len(drawn)))  # by shuffling, of each example; and how often it was held out
+    for s, moved in _orders(drawn, seed, random):
+        given = len(likelihood) % (1 + ORDERS) == 0
+        likelihood.append(_learn(moved, probe, drawn.kind.check.steps, s)[1])
+        hits, _ = _learn(moved, convnet, drawn.kind.check.steps, s)
+        accuracy.append(float(hits.mean()))
+        lost[moved.held] += hits if given else -hits / ORDERS
+        asked[moved.held] += given
+        yield Checking("trainings of orders", len(likelihood), total)
+    by_order = np.array(accuracy).reshape(drawn.splits, -1).mean(0)
+    p = _rank(np.array(likelihood).reshape(drawn.splits, -1))
+    return p, _drop(by_order, lost[asked > 0] / asked[asked > 0]), float(by_order[0]), tuple(by_order[1:].tolist())
 
 
 def _drop(by_order: NDArray[np.float64], differences: NDArray[np.float64]) -> Share:
-    """What shuffling costs: the spread of the shuffled orders and that of the test examples both count."""
+    """What shuffling costs: the spread of the shuffled orders and that of the examples both count.
+
+    differences: what it costs each example that was held out, in the mean over its splits.
+    """
     from scipy import stats
 
     value = float(by_order[0] - by_order[1:].mean())
@@ -199,24 +201,27 @@ def _drop(by_order: NDArray[np.float64], differences: NDArray[np.float64]) -> Sh
 
 
 def _compare(
-    dataset: Dataset, rows: NDArray[np.int64], limits: Limits, seed: int
+    drawn: Drawn, seed: int
 ) -> Generator[Checking, None, tuple[dict[str, float], NDArray[np.float64], str, tuple[str, ...]]]:
     """Accuracies of the ConvNet and of every competitor, and the ConvNet's lead over the best on each split."""
-    x, y, group = reduced(dataset, rows, limits.fair), dataset.samples.y[rows], groups(dataset, rows)
-    small = reduced(dataset, rows, limits.sides).reshape(len(rows), -1)
-    entrants, missing = rivals.entrants(dataset, rows, small)
+    limits, convnet = drawn.kind.check, _nets(drawn.kind)[1]
+    entrants, missing = rivals.entrants(drawn)
     found: dict[str, list[float]] = {name: [] for name in ("ConvNet", *entrants)}
     for s in range(GAINS):
-        train, test = sides(y, group, limits, np.random.default_rng([seed, 13, s]))
-        part = standardised(x, y, train, test, dataset.kind)
-        hits, _ = _learn(ConvNet(CONVNET, part.x.shape[1:], len(dataset.classes), seed + s), part, seed + s, times=2)
+        train, test = drawn.sides(np.random.default_rng([seed, SPLIT_FOR_GAINS, s]))
+        hits, _ = _learn(drawn.part(train, test, limits.fair), convnet, 2 * limits.steps, seed + s)
         found["ConvNet"].append(float(hits.mean()))
         for name, rival in entrants.items():
-            found[name].append(float((rival(train, test, seed + s) == y[test]).mean()))
-        yield Checking("competitors", s + 1, GAINS)
+            found[name].append(float((rival(train, test, seed + s) == drawn.y[test]).mean()))
+        yield Checking("splits with competitors", s + 1, GAINS)
     scores = {name: float(np.mean(each)) for name, each in found.items()}
     best = max(entrants, key=lambda name: scores[name])
     return scores, np.array(found["ConvNet"]) - np.array(found[best]), best, missing
+
+
+def _nets(kind: Kind) -> tuple[Spec, Spec]:
+    """The probe and the ConvNet for a kind."""
+    return (WORD_PROBE, WORD_NET) if kind.looked_up else (PROBE, CONVNET)
 
 
 def _corrected(gains: NDArray[np.float64], limits: Limits, examples: int) -> Share:
@@ -228,12 +233,16 @@ def _corrected(gains: NDArray[np.float64], limits: Limits, examples: int) -> Sha
     return Share(float(gains.mean()), float(gains.mean()) - half, float(gains.mean()) + half)
 
 
-def _learn(net: ConvNet, part: Part, seed: int, times: int = 1) -> tuple[NDArray[np.float64], float]:
-    """Trains a small net. Returns which held-out examples it is right on, (n,), and their mean log-likelihood.
+def _learn(part: Part, net: Spec, steps: int, seed: int) -> tuple[NDArray[np.float64], float]:
+    """Trains a small net. Returns which held-out examples it is right on, (n,), and their mean log-likelihood."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # for dropout
+        return _trained(ConvNet(net, part.shape, part.classes, seed), part, steps, seed)
 
-    times: as many steps as usual. The order of the batches follows from the seed alone.
-    """
-    random, steps = torch.Generator().manual_seed(seed), STEPS * times
+
+def _trained(net: ConvNet, part: Part, steps: int, seed: int) -> tuple[NDArray[np.float64], float]:
+    """The same, of a net with its first weights. The order of the batches follows from the seed alone."""
+    random = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING, total_steps=steps, pct_start=WARM)
     net.train()
@@ -257,13 +266,3 @@ def _learn(net: ConvNet, part: Part, seed: int, times: int = 1) -> tuple[NDArray
 
 def _points(share: float) -> str:
     return f"{round(share * 100, 1) + 0.0:.1f}"  # never -0.0
-
-
-def drain(steps: Generator[Checking, None, Suitability]) -> Suitability:
-    """Runs a check to its end, without showing its progress."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Suitability = end.value
-            return result

@@ -13,7 +13,7 @@ from glassnet.data.dataset import NOT_GIVEN, Dataset, Names, Preparation, Sample
 from glassnet.doors import plan as plans
 from glassnet.doors.commands import print_json
 from glassnet.doors.inputs import find_data
-from glassnet.doors.lines import console, fact
+from glassnet.doors.screen import console, fact
 from glassnet.nets import text
 from glassnet.training.machine import Machine, choose_device, look_at_machine, using
 from glassnet.training.memory import keep_memory
@@ -95,6 +95,7 @@ def bench(data: str | None, settings: Training, reading: Reading, again: bool, j
 
 def measure(name: str, dataset: Dataset, settings: Training, machine: Machine) -> Measured:
     """Profiles the training that glassnet would do of this data."""
+    dataset = plans.fitted(dataset, settings.seed)
     plan, sides, _ = plans.make(dataset, name, Reading(), settings)
     with using(plan.recipe.threads):
         train, val, _ = plans.loaders(plan, dataset, sides, torch.device(machine.device))

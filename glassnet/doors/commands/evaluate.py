@@ -32,9 +32,12 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: 
         expected = f"examples of {by(card.preparation.shape)}, as the model learnt from"
         raise GlassnetError(data, expected=expected, found=by(source.shape), fix="Convert them")
     _class_places(card, source.classes)
-    dataset = source.read()
+    from glassnet.doors.screen import console, fact, read
+
+    screen = console(json)
+    dataset = read(source, screen)
     places = _class_places(card, dataset.classes)
-    from glassnet.doors.lines import answer, console, fact, mistakes, skipped
+    from glassnet.doors.lines import answer, mistakes, skipped
     from glassnet.doors.model import Model
     from glassnet.explaining.report import evaluation_page
     from glassnet.training.evaluate import figures, report
@@ -56,7 +59,6 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: 
             }
         )
         return
-    screen = console()
     for line in answer(found, card.kind):
         screen.print(line)
     screen.print(lead)

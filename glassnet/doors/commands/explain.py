@@ -39,7 +39,8 @@ def _plain(asked: str) -> str:
 
 
 def _print(one: Explanation, page: Path) -> None:
-    from glassnet.doors.lines import console, fact, vote_lines
+    from glassnet.doors.lines import vote_lines
+    from glassnet.doors.screen import console, fact
     from glassnet.doors.sums import sum_lines
 
     screen = console()

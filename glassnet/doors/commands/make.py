@@ -8,6 +8,7 @@ from pathlib import Path
 from glassnet.data import xo
 from glassnet.doors.commands import print_json, say, typed
 from glassnet.errors import GlassnetError
+from glassnet.steps import finish
 from glassnet.words import counted
 
 NAMES = ("translate", "scale", "rotate", "weight")
@@ -24,13 +25,7 @@ def make_xo(out: Path, count: int, size: int, wishes: tuple[str | None, ...], se
         for name, wish in zip(NAMES, wishes, strict=True)
     )
     knobs = xo.Knobs(size, translate, scale, rotate, weight)
-    steps = xo.make_folder(out, knobs, count, seed)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            counts: dict[str, int] = end.value
-            break
+    counts = finish(xo.make_folder(out, knobs, count, seed))
     if json:
         print_json({"path": str(out), "counts": counts, "knobs": dataclasses.asdict(knobs), "seed": seed})
         return

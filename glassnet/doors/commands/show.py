@@ -22,15 +22,15 @@ MOST_SIZES, MOST_COPIES, MOST_DAMAGED = 8, 10, 20
 def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Prints what is there and leaves a picture of some of it."""
     page = output_file(out, f"show-{title(data)}.png", ".png")
-    dataset = find_data(data, reading).read()
+    from glassnet.doors.screen import console, fact, read
+
+    screen = console(json)
+    dataset = read(find_data(data, reading), screen)
     files.write_file(page, contact_sheet(dataset, KINDS[dataset.kind]))
     facts = describe(dataset)
     if json:
         print_json({"data": data, **facts, "sheet": str(page)})
         return
-    from glassnet.doors.lines import console, fact
-
-    screen = console()
     screen.print(fact("data", dataset.describe()))
     for line in _class_lines(dataset):
         screen.print(fact("", line, "dim"))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glassnet.config import Reading, Training, flag, no_device
-from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import Source
+from glassnet.data.split import refuse_one_class
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import print_json, title
@@ -20,7 +20,6 @@ from glassnet.nets import text, zoo
 
 if TYPE_CHECKING:
     from glassnet.doors.plan import Plan
-    from glassnet.doors.terminal import TrainingView
 
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows' for Linux, AMD's
 
@@ -40,6 +39,8 @@ def train(
     _refuse_device(settings.device)
     spec = zoo.find(settings.net) if settings.net else None
     source = find_data(data, reading)
+    if source.classes:  # else they are known when all is read
+        refuse_one_class(source.name, source.classes)
     folder = choose_out(source.name, out, overwrite)
     if spec is not None:
         text.measure(spec, source.shape, max(len(source.classes), 2))
@@ -101,14 +102,14 @@ def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> N
 def _train(
     source: Source, settings: Training, out: Path, data: str, reading: Reading, stored: Plan | None, json: bool
 ) -> None:
-    from glassnet.doors.lines import console
     from glassnet.doors.run import Finished, Judging, Prepared, Stop, run
+    from glassnet.doors.screen import console, read
     from glassnet.doors.signals import patient_signals
     from glassnet.doors.terminal import TrainingView
     from glassnet.training.trainer import Progress
 
-    view = TrainingView(console(json))
-    dataset = _read(source, view)
+    screen = console(json)
+    view, dataset = TrainingView(screen), read(source, screen)
     try:
         with patient_signals() as caught:
             events = run(dataset, settings, out, data, reading, stored)
@@ -129,17 +130,6 @@ def _train(
         view.close()
     if json:
         print_json(summary(out))
-
-
-def _read(source: Source, view: TrainingView) -> Dataset:
-    with view.reading(source.name) as line:
-        steps = source.steps()
-        while True:
-            try:
-                line.step(next(steps))
-            except StopIteration as end:
-                dataset: Dataset = end.value
-                return dataset
 
 
 def _finish_line(folder: Path, json: bool) -> None:

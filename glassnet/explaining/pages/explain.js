@@ -284,7 +284,7 @@ function openLens() {
   const held = holds(step, channel);
   const shown = held ? valueAt(step, channel, place) : null;
   lens.replaceChildren(el("h3", { textContent: title(chosen) }));
-  const write = { conv, pool, relu, gelu, batchnorm, fc: sumOfValues, mean, max, add }[step.type];
+  const write = { embed, conv, pool, relu, gelu, batchnorm, fc: sumOfValues, mean, max, add }[step.type];
   const lacks = ["pool", "relu", "gelu", "batchnorm", "add"].includes(step.type) && step.inputs.some((_, i) => !holds(source(step, i), channel));
   if (step === input) lens.append(el("p", { className: "sum", textContent: `The net sees ${two(shown)} here.` }));
   else if (!held && !(step.type === "conv" && partTerms(step, channel, place))) lens.append(el("p", { className: "sum", textContent: "This page holds the strongest maps of each layer; this is a weaker one." }));
@@ -364,10 +364,9 @@ function kernelTerms(step, channel, place) {
   });
 }
 
-const padded = (place) => [0, 0, 0].concat(place).slice(-3); // of a place with fewer axes
 
 function partTerms(step, channel, place) {
-  const found = step.sums?.find((s) => s.at[0] === channel && padded(s.at.slice(1)).every((i, axis) => i === place[axis]));
+  const found = step.sums?.find((s) => s.at[0] === channel && three(s.at.slice(1), 0).every((i, axis) => i === place[axis]));
   if (!found) return null;
   const kernel = flatKernel(three(step.kernel, 1));
   return { ...found, rows: found.channels.map((one) => ({ ...one, kernel })) };
@@ -379,7 +378,7 @@ function conv(lens, step, channel, place, shown) {
   if (!step.weight && !part) {
     const best = step.sums?.find((s) => s.at[0] === channel);
     lens.append(el("p", { className: "sum", textContent: `About ${two(shown)}. This page holds the sum of this map's strongest place only.` }));
-    if (best) lens.append(linkTo(step, channel, padded(best.at.slice(1)), "Open it"));
+    if (best) lens.append(linkTo(step, channel, three(best.at.slice(1), 0), "Open it"));
     return;
   }
   const all = part ? part.rows : kernelTerms(step, channel, place).sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum));
@@ -417,6 +416,11 @@ function result(lens, words, value, c) {
 function check(lens, mine, net) {
   const apart = Math.abs(mine - net);
   lens.append(el("p", { className: "facts", textContent: `The net itself computed ${minus(net.toFixed(4))} here; this sum agrees to ${Math.max(apart, 1e-7).toFixed(7)}.` }));
+}
+
+function embed(lens, step, channel, place, shown) {
+  lens.append(el("p", { className: "sum", textContent: `Of the word ${data.axes[0].at[place[2]]} this is number ${channel + 1} of ${step.shape[0]}, learnt in training.` }));
+  result(lens, "looked up", shown, colour(step, shown));
 }
 
 function pool(lens, step, channel, place, shown) {
@@ -602,16 +606,34 @@ function becomes(step, channel, place, shown) {
 
 // Where the answer comes from
 
-const padded2 = (shape) => [1, 1, 1].concat(shape).slice(-3);
+// A sentence with its words on the colours of the values at their places.
+function drawWords(canvas, values, most) {
+  const words = el("p", { className: "words" });
+  data.axes[0].at.forEach((word, i) => {
+    const plain = word.slice(1, -1).trim();
+    if (!plain) return;
+    const c = valueColour((values[Math.min(values.length - 1, Math.floor((i * values.length) / data.axes[0].at.length))] || 0) / most);
+    const one = el("span", { textContent: plain, title: signed(values[i] || 0) });
+    one.style.cssText = `background:${css(c)};color:${textOn(c)}`;
+    words.append(one, " ");
+  });
+  canvas.parentNode.querySelector(".words")?.remove();
+  canvas.hidden = true;
+  canvas.after(words);
+}
 
 function drawHeat(id, heat) {
   const canvas = document.getElementById(id);
   if (!canvas || !heat) return;
-  const whole = padded2(heat.shape);
+  const whole = three(heat.shape, 1);
   const [h, w] = sheetOf(whole);
   const [ih, iw] = asDrawn();
   const values = unpack(heat.values);
   const most = values.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-12);
+  if (data.axes[0].name === "word") {
+    drawWords(canvas, values, most);
+    return values.reduce((m, v) => Math.max(m, v), 0);
+  }
   const [width, height] = [Math.round((200 * iw) / Math.max(ih, iw)), Math.round((200 * ih) / Math.max(ih, iw))];
   const scale = devicePixelRatio;
   [canvas.width, canvas.height] = [width * scale, height * scale];
@@ -647,8 +669,8 @@ function openAddress() {
   const [name, channel, ...place] = decodeURIComponent(location.hash.slice(1)).split("/");
   const step = name === "image" ? input : steps.find((one) => one.name === name);
   const numbers = [channel, ...place].map((v) => Number(v) - 1);
-  if (step && numbers.every((n) => Number.isInteger(n) && n >= 0) && numbers[0] < step.shape[0]) choose(step, numbers[0], padded(numbers.slice(1)));
-  else if (data.start) choose(steps[data.start[0]], data.start[1], padded(data.start.slice(2)));
+  if (step && numbers.every((n) => Number.isInteger(n) && n >= 0) && numbers[0] < step.shape[0]) choose(step, numbers[0], three(numbers.slice(1), 0));
+  else if (data.start) choose(steps[data.start[0]], data.start[1], three(data.start.slice(2), 0));
 }
 
 drawAll();
