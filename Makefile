@@ -26,7 +26,7 @@ demo: $(READY)
 	$(call took,demo)
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal  # most tests keep one core busy, if any
 	$(call took,test)
 
 style: $(READY)

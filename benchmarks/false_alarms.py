@@ -6,8 +6,11 @@ printed with its 95 % bound (Clopper and Pearson 1934); the test promises at mos
 
 import argparse
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
+import torch
 from scipy import stats
 
 from glassnet.data.dataset import NOT_GIVEN, Dataset, Names, Preparation, Samples, digests
@@ -40,16 +43,24 @@ def main() -> None:
     """Prints a line a data set, with the share of alarms so far."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int, nargs="?", default=100)
-    count = parser.parse_args().count
+    parser.add_argument(
+        "--first", type=int, default=0, help="the seed of the first data set: to go on where a run ended"
+    )
+    options = parser.parse_args()
+    seeds = range(options.first, options.first + options.count)
     alarms, begun = 0, time.perf_counter()
-    for seed in range(count):
-        p = order_alone(made(seed), seed)
-        alarms += p <= 0.05
-        done = seed + 1
-        bound = stats.beta.ppf(0.975, alarms + 1, done - alarms) if alarms < done else 1.0
-        took = time.perf_counter() - begun
-        share = f"{alarms / done * 100:.1f} %, at most {bound * 100:.1f} %"
-        print(f"{done:4d}  p {p:.2f}  alarms {alarms} ({share})  {took:.0f} s", flush=True)
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for done, p in enumerate(pool.map(alarm, seeds), 1):
+            alarms += p <= 0.05
+            bound = stats.beta.ppf(0.975, alarms + 1, done - alarms) if alarms < done else 1.0
+            took = time.perf_counter() - begun
+            share = f"{alarms / done * 100:.1f} %, at most {bound * 100:.1f} %"
+            print(f"{done:4d}  p {p:.2f}  alarms {alarms} ({share})  {took:.0f} s", flush=True)
+
+
+def alarm(seed: int) -> float:
+    """The p of one data set."""
+    return order_alone(made(seed), seed)
 
 
 if __name__ == "__main__":

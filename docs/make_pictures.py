@@ -1,14 +1,52 @@
-"""Makes the README's pictures: trains on X's and O's, explains one, and photographs the pages in chromium."""
+"""Makes the pictures of README and docs from the running product: trains, explains, serves, photographs a browser."""
 
+import contextlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-HERE = Path(__file__).parent
+PICTURES = Path(__file__).parent / "pictures"
 CHROMIUM = "/usr/bin/chromium"
+UPRIGHT = ("--count", "2", "--translate", "0", "--scale", "1", "--rotate", "0", "--weight", "1")
+
+
+def main() -> None:
+    """Leaves the pictures in their folder."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        work = Path(name)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        glassnet("train", "xo", "--out", "models/xo", cwd=work)
+        glassnet("train", "digits", "--out", "models/digits", cwd=work)
+        glassnet("make", "xo", "letters", *UPRIGHT, cwd=work)
+        letter = next((work / "letters" / "X").iterdir()).relative_to(work)
+        glassnet("explain", "models/xo", str(letter), "--out", "why.html", cwd=work)
+        page(browser, work / "why.html", "explain", 1180)
+        page(browser, work / "models" / "digits" / "report.html", "report", 1180)
+        with serving(work) as address:
+            draw(opened(browser, address + "draw", 1100))
+            look(opened(browser, address + "look#conv1/1/5/5"))
+        browser.close()
+
+
+def draw(tab: Page) -> None:
+    """An X turned until the slides' net is fooled."""
+    tab.wait_for_selector(".slider .flip")
+    knob = tab.get_by_label("rotate")
+    knob.focus()
+    for _ in range(45):
+        knob.press("ArrowRight")
+    tab.wait_for_selector("h1:has-text('but this is an X, turned')")
+    photograph(tab, "draw")
+
+
+def look(tab: Page) -> None:
+    """The slides' first sum."""
+    tab.wait_for_selector("h1:has-text('Nine pixels of nine agree')")
+    photograph(tab, "look")
 
 
 def glassnet(*words: str, cwd: Path) -> None:
@@ -16,28 +54,42 @@ def glassnet(*words: str, cwd: Path) -> None:
     subprocess.run([sys.executable, "-m", "glassnet", *words], cwd=cwd, check=True)
 
 
-def photograph(page: Path, picture: Path, height: int) -> None:
-    """The upper part of a page as a PNG."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        tab = browser.new_page(viewport={"width": 1280, "height": height})
-        tab.goto(page.as_uri())
-        tab.screenshot(path=picture)
-        browser.close()
+@contextlib.contextmanager
+def serving(cwd: Path) -> Iterator[str]:
+    """The lab's address, while it answers."""
+    command = [sys.executable, "-m", "glassnet", "serve", "--port", "0"]
+    server = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None, "it is a pipe"
+    try:
+        yield server.stderr.readline().split()[-1]
+    finally:
+        server.terminate()
+        server.wait()
 
 
-def main() -> None:
-    """Leaves the pictures beside this file."""
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        glassnet("train", "xo", "--out", "xo", cwd=work)
-        glassnet("train", "digits", "--out", "digits", cwd=work)
-        glassnet("make", "xo", "letters", "--count", "2", "--translate", "0", "--scale", "1", "--rotate", "0",
-                 "--weight", "1", cwd=work)  # fmt: skip
-        letter = next((work / "letters" / "X").iterdir()).relative_to(work)
-        glassnet("explain", "xo", str(letter), "--out", "why.html", cwd=work)
-        photograph(work / "why.html", HERE / "pictures" / "explain.png", 1180)
-        photograph(work / "digits" / "report.html", HERE / "pictures" / "report.png", 1180)
+def page(browser: Browser, file: Path, name: str, height: int) -> None:
+    """The upper part of a page from disk."""
+    photograph(opened(browser, file.as_uri(), height), name)
+
+
+def opened(browser: Browser, address: str, height: int = 900) -> Page:
+    """An address in a new tab."""
+    tab = browser.new_page(viewport={"width": 1280, "height": height})
+    for _ in range(50):  # a server that is just starting
+        with contextlib.suppress(Exception):
+            tab.goto(address)
+            break
+        tab.wait_for_timeout(200)
+    tab.wait_for_selector("h1:not(:empty)")
+    return tab
+
+
+def photograph(tab: Page, name: str) -> None:
+    """What the tab shows, as a PNG beside the others."""
+    tab.mouse.move(0, 0)
+    tab.wait_for_timeout(500)  # whatever moves has come to rest
+    tab.screenshot(path=PICTURES / f"{name}.png")
+    tab.close()
 
 
 if __name__ == "__main__":

@@ -20,12 +20,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
-    from glassnet.deck import cut, filter_image, filter_patch, max_pool, relu
+    from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
     from glassnet.doors.library import check, explain, load, read, train, xo
     from glassnet.doors.model import Model, Prediction
     from glassnet.errors import GlassnetError
     from glassnet.explaining.arithmetic import Arithmetic, arithmetic
     from glassnet.explaining.explanation import Explanation
+    from glassnet.explaining.nudge import Nudge, nudge
     from glassnet.explaining.trace import Step, trace
     from glassnet.explaining.votes import Votes, votes
     from glassnet.training.suitability import Suitability
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Arithmetic",
     "Dataset",
+    "ErrorTable",
     "Explanation",
     "GlassnetError",
     "Model",
+    "Nudge",
     "Prediction",
     "Step",
     "Suitability",
@@ -44,11 +47,13 @@ __all__ = [
     "arithmetic",
     "check",
     "cut",
+    "error_table",
     "explain",
     "filter_image",
     "filter_patch",
     "load",
     "max_pool",
+    "nudge",
     "read",
     "relu",
     "trace",
@@ -64,6 +69,8 @@ _HOMES = {
     "max_pool": "glassnet.deck",
     "relu": "glassnet.deck",
     "cut": "glassnet.deck",
+    "ErrorTable": "glassnet.deck",
+    "error_table": "glassnet.deck",
     "read": "glassnet.doors.library",
     "xo": "glassnet.doors.library",
     "train": "glassnet.doors.library",
@@ -76,6 +83,8 @@ _HOMES = {
     "Explanation": "glassnet.explaining.explanation",
     "Step": "glassnet.explaining.trace",
     "trace": "glassnet.explaining.trace",
+    "Nudge": "glassnet.explaining.nudge",
+    "nudge": "glassnet.explaining.nudge",
     "Arithmetic": "glassnet.explaining.arithmetic",
     "arithmetic": "glassnet.explaining.arithmetic",
     "Votes": "glassnet.explaining.votes",

@@ -85,18 +85,22 @@ def wrong_value(name: str, expected: str, found: object) -> GlassnetError:
     return GlassnetError(flag(name), expected=expected, found=repr(found), fix="Leave it out to let glassnet choose")
 
 
-def number(name: str, kind: type[int | float], lowest: float = -math.inf) -> Callable[[str], float]:
+def number(
+    name: str, kind: type[int | float], lowest: float = -math.inf, highest: float = math.inf
+) -> Callable[[str], float]:
     """A reader of what is typed after a flag. Its lines are ours, like those of every other setting."""
     expected = "a whole number" if kind is int else "a number"
     if lowest > -math.inf:
         expected += f" from {lowest}"
+    if highest < math.inf:
+        expected += f" to {highest:,}"
 
     def read(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             raise wrong_value(name, expected, text) from None
-        if not value >= lowest:
+        if not lowest <= value <= highest:
             raise wrong_value(name, expected, value)
         return value
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,6 +12,24 @@ from glassnet.errors import GlassnetError
 from glassnet.words import by
 
 Grid = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ErrorTable:
+    """How far an answer is from the right one, class by class. right, actual: (K,), of 1. Slides "Error"."""
+
+    right: Grid
+    actual: Grid
+
+    @property
+    def error(self) -> Grid:
+        """(K,) the distance between the two, whichever way."""
+        return np.abs(self.right - self.actual)
+
+    @property
+    def total(self) -> float:
+        """All errors added up."""
+        return float(self.error.sum())
 
 
 def filter_patch(patch: ArrayLike, feature: ArrayLike) -> float:
@@ -68,6 +88,19 @@ def max_pool(image: ArrayLike, window: int = 2, stride: int = 2) -> Grid:
 def relu(image: ArrayLike) -> Grid:
     """Change everything negative to zero. image: (*S). Returns (*S)."""
     return np.asarray(np.maximum(np.asarray(image, float), 0.0), float)
+
+
+def error_table(right: int, actual: ArrayLike) -> ErrorTable:
+    """The error of one answer. right: the place of the right class. actual: (K,) what was said of each class, of 1."""
+    said = np.asarray(actual, float)
+    if said.ndim != 1 or not 0 <= right < len(said):
+        raise GlassnetError(
+            "error_table",
+            expected="a row of answers, and the place of the right class in it, from 0",
+            found=f"answers of {by(said.shape) or 'no axes'}, place {right}",
+            fix="Give one answer a class",
+        )
+    return ErrorTable(np.eye(len(said))[right], said)
 
 
 def cut(values: ArrayLike, decimals: int = 2) -> Grid:

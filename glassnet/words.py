@@ -16,6 +16,11 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
+def joined(names: Sequence[str]) -> str:
+    """All of them: "a, b and c"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
 def clipped(text: str, most: int = 60) -> str:
     """A text of unknown length for one line: in full, or its beginning and "..."."""
     return text if len(text) <= most else text[: most - 3] + "..."
@@ -34,7 +39,8 @@ def percent(share: float) -> str:
 
 def interval(low: float, high: float) -> str:
     """The ends of a confidence interval, as they stand in brackets behind a share: "92.9 to 98.5"."""
-    return f"{low * 100:.1f} to {high * 100:.1f}"
+    ends = (min(end * 100, 99.9 if end < 1 else 100.0) for end in (low, high))
+    return " to ".join(f"{end:.1f}" for end in ends)
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import Visits, chromium
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,31 @@ def xo_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "xo"
     gn.train("xo", epochs=12, out=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory):
+    """A folder with a small model of every kind of data, models/KIND."""
+    import lab_models
+
+    root = tmp_path_factory.mktemp("kinds")
+    lab_models.make(root, *lab_models.KINDS)
+    return root
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium, one for all tests of a process."""
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser, lab):
+    """Opens views of the module's lab. They may not complain, nor ask anybody else."""
+    visits = Visits(browser, lab)
+    yield visits
+    visits.end()
 
 
 @pytest.fixture(scope="session")

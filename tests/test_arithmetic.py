@@ -1,5 +1,6 @@
 """ARITHMETIC: a checklist over every rule; each sum is held against the traced value and against autograd."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from glassnet.explaining.arithmetic import ARITHMETIC, arithmetic, thread
-from glassnet.explaining.explain_page import TYPES
+from glassnet.explaining.numbers import TYPES
 from glassnet.explaining.trace import Step, sources, trace
 from glassnet.nets.blocks import LAYERS
 from glassnet.nets.convnet import ConvNet
@@ -147,12 +148,19 @@ def test_a_gelu_lets_a_share_of_its_value_through(value, weight):
     assert parts.total == pytest.approx(value * weight, abs=1e-6)
 
 
-def test_float32_sums_agree_to_a_hundred_thousandth():
-    net = ConvNet(parse(TEXTS[0]), (2, 23, 18), 4)
-    for step in trace(net, torch.randn(1, 2, 23, 18)):
-        most = float(step.output.abs().max())
+@pytest.mark.parametrize(("text", "shape"), CASES)
+def test_float32_sums_agree_to_a_hundred_thousandth_with_the_net_in_float64(text, shape):
+    """Each layer by itself in float64 is the reference, on the very values that the float32 layer was given."""
+    exact, net = traced(text, shape)
+    for step in trace(net.float(), exact[0].inputs[0].float()):
+        layer = copy.deepcopy(step.layer).double()
+        with torch.no_grad():
+            output = layer(*[one.double() for one in step.inputs])
+        most = float(output.abs().max())
         for at in places(step):
-            assert arithmetic(step, at).total == pytest.approx(step.output[0][at].item(), rel=1e-5, abs=1e-5 * most)
+            value = output[0][at].item()
+            assert arithmetic(step, at).total == pytest.approx(value, rel=1e-5, abs=1e-9), f"{step.name} at {at}"
+            assert step.output[0][at].item() == pytest.approx(value, rel=1e-5, abs=1e-5 * most)
 
 
 @pytest.mark.parametrize(("text", "shape"), CASES)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from test_pages import EVIL, LARGE, evaluated, explained, number
+from test_sentences import SAID
+from test_sentences import explained as explained_sentence
 
 from glassnet.explaining.explanation import explain
 from glassnet.nets.convnet import ConvNet
@@ -120,6 +122,26 @@ def test_the_largest_value_of_a_map_leads_to_its_place(show):
         assert page.evaluate("location.hash") == f"#relu1/{k + 1}/{r + 1}/{c + 1}"
 
 
+def test_a_sentence_is_shown_as_its_words(show):
+    why = explained_sentence()
+    page = show(why.html())
+    said = " ".join(SAID)
+    assert [one.inner_text() for one in page.locator("#seen, .maps .words").all()] == [said, said]
+    assert not page.locator(".heat canvas").count()
+    for f in range(8):
+        if found := why.made_of(f):
+            page.locator(f'a[href="#max1/{f + 1}"]').first.click()
+            for _ in range(2):  # through the relu to the sum
+                page.locator("#lens a").first.click()
+            seen = page.locator("#lens .words .seen").all_inner_texts()
+            assert f"\u201c{' '.join(seen)}\u201d" == found[0]
+    spans = page.locator("#voted span")
+    assert spans.count() == len(SAID)
+    assert number(spans.nth(3).get_attribute("title")) == pytest.approx(why.voted[3], abs=0.00501)
+    page.emulate_media(color_scheme="dark")
+    assert page.locator("#voted span").count() == len(SAID)
+
+
 def test_the_products_of_a_patch_add_up_on_the_page(show):
     why = explained("conv 2 3, relu, fc", (1, 7, 7))
     page = show(why.html(), "#conv1/2/4/3")
@@ -225,6 +247,18 @@ def test_any_net_draws_and_its_vote_links_open(show, text):
     assert page.locator(".classes .n").count() == 2
 
 
+def covered(page):
+    """The figure under the picture that is covered piece by piece."""
+    return (
+        page.locator("figure", has=page.locator("#occlusion"))
+        .inner_text()
+        .split("up to ")[1]
+        .split(". ")[0]
+        .split(".\n")[0]
+        .rstrip(".")
+    )
+
+
 def test_the_loss_when_covered_is_what_is_printed_under_its_picture(show):
     net = ConvNet(parse("fc"), (1, 8, 8), 2).eval()
     with torch.no_grad():
@@ -235,11 +269,11 @@ def test_the_loss_when_covered_is_what_is_printed_under_its_picture(show):
     why = explain(net, ("a", "b"), raw, torch.ones(1, 1, 8, 8), "one")
     page = show(why.html())
     assert -why.occluded.min() < why.occluded.max()
-    assert number(page.locator("#most").inner_text()) == pytest.approx(why.occluded.max(), abs=0.0051)
+    assert number(covered(page)) == pytest.approx(why.occluded.max(), abs=0.0051)
     with torch.no_grad():
         net.votes.weight[0, 0] = -0.3
     page = show(explain(net, ("a", "b"), raw, torch.ones(1, 1, 8, 8), "one").html())
-    assert page.locator("#most").inner_text() == "+0.00", "nothing speaks for it"
+    assert covered(page) == "+0.00", "nothing speaks for it"
 
 
 PAGES = {

@@ -90,7 +90,18 @@ def test_the_x_at_rest_is_the_slides_x_pixel_for_pixel():
 
 def test_the_printed_error_table_adds_up_as_quoted():
     table = GOLDEN["error_table"]
-    assert sum(row["error"] for row in table["rows"]) == pytest.approx(table["total"])
+    assert float(gn.cut(sum(row["error"] for row in table["rows"]))) == table["total"]
+
+
+def test_the_error_table_gives_the_printed_rows_but_for_the_slides_own_slip():
+    """The slide prints 0.49 for the O, whose right answer is 0 and whose actual one is 0.51: that is 0.51."""
+    x, o = GOLDEN["error_table"]["rows"]
+    table = gn.error_table(0, [x["actual"], o["actual"]])
+    assert table.right.tolist() == [x["right"], o["right"]]
+    assert gn.cut(table.actual).tolist() == [x["actual"], o["actual"]]
+    assert gn.cut(table.error).tolist() == [x["error"], 0.51]
+    assert float(gn.cut(table.total)) == 0.59
+    assert gn.cut(gn.error_table(1, [x["actual"], o["actual"]]).error).tolist() == [x["actual"], o["error"]]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +109,7 @@ def test_the_printed_error_table_adds_up_as_quoted():
     [
         (lambda: gn.filter_patch([[1]], [[1, 2]]), "expected a patch of the feature's shape 1x2, found 1x1"),
         (lambda: gn.filter_image([[1]], [[1, 2]]), "expected a feature that fits an image of 1x1, found 1x2"),
+        (lambda: gn.error_table(2, [0.92, 0.51]), "expected a row of answers, and .*, found answers of 2, place 2"),
         (lambda: gn.max_pool([[1]], 0), "expected a window and a stride of 1 or more"),
     ],
 )

@@ -12,7 +12,7 @@ from PIL import Image
 
 import glassnet as gn
 from glassnet.config import Reading
-from glassnet.data import kinds
+from glassnet.data import contact_sheet, kinds
 from glassnet.data.dataset import TRAIN, Preparation
 from glassnet.data.kind import Looks, Unreadable
 from glassnet.data.kinds import KINDS
@@ -99,6 +99,16 @@ def test_a_kind_is_told_by_its_files_and_said_in_one_line(kind_and_folder):
         assert not axis.at or len(axis.at) == size
     seen = KINDS[name].picture(dataset.samples.x[0], dataset.preparation)
     assert seen.dtype == np.uint8 and seen.ndim == 3 and seen.shape[0] in (1, 3) and seen.min() < seen.max()
+
+
+def test_a_contact_sheet_has_cells_of_the_kinds_own_form(kind_and_folder):
+    name, root = kind_and_folder
+    dataset, kind = gn.read(root), KINDS[name]
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet.contact_sheet(dataset, kind))).convert("RGB"), int)
+    left = contact_sheet.EDGE + contact_sheet.LABEL
+    row = sheet[contact_sheet.EDGE : contact_sheet.EDGE + contact_sheet.CELL, left : left + contact_sheet.WIDTH]
+    inked = (np.abs(row - contact_sheet.PAPER).max(2) > 3).any(0)
+    assert inked.mean() > 0.7, "cells as wide as the examples fill the row"
 
 
 def test_a_kind_goes_the_whole_way(kind_and_folder, tmp_path, glassnet):

@@ -65,6 +65,9 @@ MISTAKES = {
     "make xo new --count 1": "--count: expected",
     "make xo new --rotate round": "--rotate: expected a number, or LOW:HIGH, found round",
     "make xo new --size 2": "--size: expected",
+    "serve --port 99999": "--port: expected a whole number from 0 to 65,535, found 99999",
+    "serve nowhere": "nowhere: expected a model folder, found nothing there",
+    "serve --host nowhere.invalid": "nowhere.invalid:8000: ",
 }
 
 

@@ -22,6 +22,7 @@ from glassnet.explaining.layers import sheet
 from glassnet.explaining.report import evaluation_page, training_page
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import measure, parse
+from glassnet.nets.zoo import NETWORKS
 from glassnet.training.evaluate import report
 
 EVIL = ('<script>alert("x")</script>', "naïve & 猫 \u2028 'q' \"d\" {{ 7*7 }}", "--></style><b>", "</script><img src=x onerror=alert(1)>")  # fmt: skip  # noqa: E501
@@ -131,6 +132,16 @@ def test_a_page_needs_nothing_but_itself(name, outcome):
     assert "@@" not in text and "{{" not in text.replace("{{ 7*7 }}", "") and "Undefined" not in text
 
 
+@pytest.mark.parametrize(("text", "shape"), [("resnet20", (3, 32, 32)), ("resnet18", (3, 96, 96))])
+def test_the_page_of_a_resnet_stays_under_five_megabytes_with_all_three_maps(text, shape):
+    why = explained(NETWORKS[text], shape, ("cat", "dog", "cow"))
+    page = why.html()
+    assert len(page.encode()) < 5_000_000
+    assert [one.name for one in why.saliency] == ["occlusion", "integrated gradients", "Grad-CAM"]
+    said = Page(page).text.lower()
+    assert all(one.sanity in said for one in why.saliency)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_link_inside_a_page_leads_somewhere(name, outcome):
     page = Page(PAGES[name](outcome))
@@ -187,8 +198,9 @@ def test_a_training_page_shows_what_the_outcome_says(outcome):
         f"{100.0 if last.held_accuracy == 1 else min(last.held_accuracy * 100, 99.9):.1f} held out",
     ):
         assert words in page.text, words
-    assert "conv 8 3 valid 8 × 7 × 7 80 3,528 3 × 3" in page.text
+    assert "conv 8 3 valid 8 × 7 × 7 80 3,528 2 kB 3 × 3" in page.text
     assert "in all 338 3,784" in page.text
+    assert 4 * (80 + 8 * 7 * 7) == 1888, "weights and values, four bytes each: 2 kB"
 
 
 def terms(text, tag):
@@ -225,12 +237,12 @@ def test_a_cell_opens_its_examples_and_a_page_of_very_many_says_what_it_leaves_o
 
 def test_the_sheet_tells_what_is_seen_and_shows_only_features_of_the_image():
     net = ConvNet(parse("conv 2 3/3, conv 3 3/3, mean, fc"), (1, 9, 9), 2)
-    lines = sheet(net, measure(net.spec, (1, 9, 9), 2), 2).lines
+    lines = sheet(net, measure(net.spec, (1, 9, 9), 2), 2, "picture").lines
     assert [line.sees for line in lines] == ["", "3 × 3", "9 × 9, all", "5 × 5", "5 × 5"]
     assert len(lines[1].features) == 2 and lines[1].matches == ""
     assert lines[2].features == () and lines[2].matches == "3 features, each of 2 × 3 × 3"
     net = ConvNet(parse("residual 4, conv 3 3, fc"), (1, 9, 9), 2)
-    lines = sheet(net, measure(net.spec, (1, 9, 9), 2), 2).lines
+    lines = sheet(net, measure(net.spec, (1, 9, 9), 2), 2, "picture").lines
     assert not any(line.features for line in lines), "they match features of the block, not the image"
     assert lines[-1].sees == "all of it"
 
@@ -271,7 +283,8 @@ def test_a_page_holds_every_value_and_weight_of_a_net_that_fits():
             assert unpack(told["weight"]).tolist() == step.layer.weight.flatten().tolist()
             bias = step.layer.bias.tolist() if step.layer.bias is not None else [0] * len(step.layer.weight)
             assert unpack(told["bias"]).tolist() == pytest.approx(bias)
-    assert unpack(data["occluded"]["values"]) == pytest.approx(why.occluded.ravel(), rel=1e-6)
+    assert unpack(data["heats"]["occlusion"]["values"]) == pytest.approx(why.occluded.ravel(), rel=1e-6)
+    assert [tuple(one["shape"]) for one in data["heats"].values()] == [one.values.shape for one in why.saliency]
     assert data["voted"] is None, "hidden neurons have no place"
 
 

@@ -1,22 +1,36 @@
 """Sentences: words of the training examples alone, looked up by the net, explained word by word."""
 
+import html
+import io
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import glassnet as gn
+from glassnet.config import Training
 from glassnet.data import kinds, sentences
+from glassnet.data.contact_sheet import contact_sheet
 from glassnet.data.dataset import TRAIN, Preparation
 from glassnet.data.kind import Unreadable
 from glassnet.data.split import split
 from glassnet.doors import plan as plans
+from glassnet.doors.plan import read_plan
+from glassnet.doors.run import Stop, run
+from glassnet.errors import Interrupted
 from glassnet.explaining.arithmetic import arithmetic
+from glassnet.explaining.explanation import Explanation
+from glassnet.explaining.explanation import explain as explain_net
+from glassnet.explaining.scene import Scene
 from glassnet.explaining.trace import trace
 from glassnet.nets import vectors
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import measure, parse
+from glassnet.training import evidence
+from glassnet.training.trainer import Progress
 
 GOOD, BAD = ("a fine warm film", "truly moving", "i loved it"), ("a dull cold film", "truly boring", "i hated it")
 FILLER = ("the plot", "some actors", "last night", "in the end", "it runs two hours", "with music")
@@ -32,6 +46,45 @@ def reviews(path, rows=240, extra=()):
         lines.append(f'"{", ".join(parts)} . number{i}",{("good", "bad")[i % 2]}')
     path.write_text("\n".join([*lines, *extra]) + "\n", "utf-8")
     return path
+
+
+SAID = ("not", "a", "very", "good", "film", "at", "all")
+
+
+def explained(net="embed 6, phrases 4 2-3, relu, max, fc") -> Explanation:
+    """Why an untrained net answers a sentence of seven words and two empty places as it does."""
+    torch.manual_seed(1)
+    preparation = Preparation((9, 9), {"words": "\n".join(["", "\ufffd", *SAID]), "floats": 1})
+    x = np.array([[2, 3, 4, 5, 6, 7, 8, 0, 0]], np.float32)
+    scene = Scene(sentences.picture(x, preparation), sentences.axes(preparation, x), noun="sentence", spelt=True)
+    asked = torch.tensor(x[None])
+    return explain_net(ConvNet(parse(net), (9, 9), 2).eval(), ("good", "bad"), x, asked, "typed", scene=scene)
+
+
+def test_a_vote_names_the_phrase_that_its_value_was_made_of():
+    why = explained()
+    phrases, embed = why.net.get_submodule("phrases1"), why.net.get_submodule("embed1").weight
+    named = 0
+    for f, value in enumerate(why.votes.values):
+        found = why.made_of(f)
+        if value == 0:
+            assert found == ()
+            continue
+        words = found[0].strip("\u201c\u201d").split()
+        said = [SAID.index(word) for word in words]
+        assert said == list(range(said[0], said[0] + len(said)))
+        size = 2 + f // 4
+        assert len(words) == size or said[-1] == 6 or said[0] == 0  # fewer only where it reaches past an end
+        kernel = phrases.weight[f][:, phrases.mask[f, 0] > 0]  # (6, size)
+        looked_up = embed[[i + 2 for i in said]].T  # (6, words)
+        late = size - len(words) if said[0] == 0 else 0
+        total = (looked_up * kernel[:, late : late + len(words)]).sum() + phrases.bias[f]
+        assert total.item() == pytest.approx(value, abs=1e-5)
+        named += 1
+        assert why.where(f) == f"feature {f + 1}, {found[0]}"
+    assert named >= 4
+    votes = why.as_json()["votes"]["good"]["values"]
+    assert {one["at"][0]: tuple(one["made_of"]) for one in votes} == {f: why.made_of(f) for f in range(8)}
 
 
 def test_texts_become_words_and_marks():
@@ -151,6 +204,11 @@ def test_sentences_go_the_whole_way(tmp_path, glassnet):
     answers = [json.loads(line) for line in said.out.splitlines()]
     assert [one["class"] for one in answers] == ["good", "bad"]
     assert answers[0]["input"] == "last night i loved it"
+    said = glassnet("predict", "model", "last night i loved it", "--json")
+    assert json.loads(said.out)["class"] == "good"
+    assert glassnet("explain", "model", "it was truly boring", "--out", "typed.html").code == 0
+    missing = glassnet("explain", "model", "nowhere.txt")
+    assert missing.code == 2 and "nowhere.txt: expected one file, found nothing there" in missing.err
     (tmp_path / "one.txt").write_text("the plot , a dull cold film")
     why = glassnet("explain", "model", "one.txt", "--out", "why.html", "--json")
     votes = json.loads(why.out)
@@ -233,3 +291,66 @@ def test_sentences_that_are_cut_are_counted(tmp_path):
     long = " ".join(f"w{i}" for i in range(400))
     dataset = gn.read(reviews(tmp_path / "r.csv", 60, [f'"{long}",good']))
     assert any("longer than" in note and "1 sentence, of which the beginning counts" in note for note in dataset.notes)
+
+
+def test_a_report_and_a_contact_sheet_show_sentences_as_text(tmp_path, glassnet):
+    path = reviews(tmp_path / "r.csv", 120, [f'"the film was fine & <b>not</b> dull number{i}",bad' for i in range(8)])
+    assert glassnet("train", path, "--epochs", 2, "--out", "model").code == 0
+    page = (tmp_path / "model" / "report.html").read_text("utf-8")
+    shown = re.findall(r'<p class="text" title="([^"]*)">([^<]*)</p>', page)
+    assert shown and "<img" not in page
+    known = str(gn.load(tmp_path / "model").card.preparation.settings["words"]).split("\n")
+    for raw, words in shown:
+        spelt = [word if word in known else "\u2026" for word in sentences.tokens(html.unescape(raw))]
+        assert html.unescape(words) == " ".join(spelt)
+    dataset = gn.read(path)
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(dataset, kinds.KINDS["sentences"]))).convert("L"), int)
+    drawn = sentences.picture(dataset.samples.x[0], dataset.preparation)[0]
+    k = int(dataset.samples.y[0])
+    top, left = 24 + k * 72 + (64 - min(64, len(drawn))) // 2, 24 + 140
+    assert (np.abs(sheet[top : top + min(64, len(drawn)), left : left + 320] - drawn[:64]) <= 2).all()
+
+
+def test_words_are_weighed_by_their_log_count_ratio():
+    embed = ConvNet(parse("embed 2, max, fc"), (5, 3), 2).get_submodule("embed1")
+    x = np.array([[[2, 2, 3]], [[2, 3, 0]], [[3, 4, 0]], [[4, 4, 4]]], np.float32)
+    evidence.weigh_words(embed, x, np.array([0, 0, 1, 0]), np.arange(3))  # the last is no training example
+    own, other = np.array([2, 1, 3, 3, 1.0]), np.array([2, 1, 1, 2, 2.0])  # examples with the word, and one
+    ratio = np.abs(np.log(own / own.sum()) - np.log(other / other.sum()))
+    assert embed.ratio[:, 0].tolist() == pytest.approx(ratio.tolist(), rel=1e-6)
+    found = embed(torch.tensor(x))
+    assert torch.allclose(found[0, :, 2], embed.weight[3] * embed.ratio[3])
+    assert not found[1, :, 2].any(), "no word has no features"
+
+
+def test_a_word_that_only_one_class_of_three_knows_counts_for_it():
+    embed = ConvNet(parse("embed 2, max, fc"), (4, 2), 3).get_submodule("embed1")
+    x = np.array([[[2, 3]], [[2, 0]], [[2, 0]]] * 10, np.float32)
+    evidence.weigh_words(embed, x, np.array([0, 1, 2] * 10), np.arange(30))
+    assert embed.ratio[3] > 2 * embed.ratio[2]
+
+
+def test_a_training_of_sentences_taken_up_again_ends_the_same(tmp_path):
+    dataset, settings = gn.read(reviews(tmp_path / "r.csv", 200)), Training(epochs=3, threads=1)
+    whole = list(run(dataset, settings))[-1].outcome.net.state_dict()
+    out = tmp_path / "m"
+    steps = run(dataset, settings, out)
+    next(event for event in steps if isinstance(event, Progress) and event.epoch == 2)
+    with pytest.raises(Interrupted):
+        steps.throw(Stop(2))
+    again = list(run(dataset, settings, out, stored=read_plan(out)))[-1].outcome.net.state_dict()
+    assert again["embed1.ratio"].std() > 0
+    assert all(torch.equal(again[name], value) for name, value in whole.items())
+
+
+def test_a_vote_that_is_a_mean_names_the_phrase_that_it_comes_from_most():
+    why = explained("embed 6, phrases 4 2-3, relu, mean, fc")
+    maps = why.step("relu1")
+    for f, row in enumerate(why.steps[maps].output[0].numpy()):
+        if not row.any():
+            assert why.made_of(f) == ()
+            continue
+        low, high = ((-1, 0), (-1, 1))[f // 4]  # phrases of two words reach one to the left, of three to either side
+        at, span = int(row.argmax()), range(int(row.argmax()) + low, int(row.argmax()) + high + 1)
+        words = " ".join(SAID[i] for i in span if 0 <= i < len(SAID))
+        assert why.made_of(f) == (f"\u201c{words}\u201d",), (f, at)

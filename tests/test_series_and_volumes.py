@@ -152,3 +152,5 @@ def test_pictures_of_series_and_volumes_hold_what_is_there():
     assert sheet.shape == (1, 4, 9) and np.argwhere(sheet[0]).tolist() == [
         [3, 5]
     ]  # three across: slice 5 is row 2, place 2
+    small = volumes.small(x, Preparation((1, 5, 2, 3)))  # from above 2 x 3, from the front 5 x 3, from the side 5 x 2
+    assert small.shape == (1, 5, 10) and np.argwhere(small[0]).tolist() == [[0, 6], [0, 9], [1, 2]]

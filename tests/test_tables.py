@@ -214,3 +214,10 @@ def test_a_folder_is_read_by_its_manifest_and_by_no_other_table(tmp_path):
     saved(tmp_path, "labels.csv", "path,label\nnone.png,cat\n")
     with pytest.raises(GlassnetError, match=r"found none among 1 file \(none.png can't be read: No such file"):
         kinds.find(tmp_path)
+
+
+def test_files_that_none_can_be_read_of_are_blamed_on_their_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, "m.csv", "path,label\na.png,a\nb.png,b\n")
+    with pytest.raises(GlassnetError, match=r"^m\.csv: expected readable pictures, found none among 2 files"):
+        kinds.find("m.csv")

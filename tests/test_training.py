@@ -11,9 +11,11 @@ import glassnet as gn
 from glassnet.config import Reading, Training
 from glassnet.data import kinds
 from glassnet.data.dataset import TEST, TRAIN
+from glassnet.data.split import split
 from glassnet.doors import plan as plans
 from glassnet.training import recipe as recipes
-from glassnet.training.trainer import Trainer, answers, autocast
+from glassnet.training.answers import answers, autocast
+from glassnet.training.trainer import Trainer
 
 NET = "conv 8 3, batchnorm, relu, pool 2, dropout 0.2, conv 8 3, relu, fc 16, relu, fc"
 
@@ -239,3 +241,13 @@ def test_test_examples_are_never_trained_or_chosen_on():
     digests = dataset.samples.digest
     assert not set(digests[list(used)].tolist()) & set(digests[test.rows].tolist())
     assert len(test.rows) == (plans.split(dataset, 0).side == TEST).sum()
+
+
+def test_a_batch_of_ones_own_brings_its_learning_rate():
+    dataset = gn.xo(count=600)
+    sides = split(dataset, 0)
+    usual = recipes.choose(dataset, sides, Training(), "float32").recipe
+    larger = recipes.choose(dataset, sides, Training(batch=4 * usual.batch), "float32").recipe
+    assert larger.learning_rate == pytest.approx(2 * usual.learning_rate)
+    given = recipes.choose(dataset, sides, Training(batch=4 * usual.batch, learning_rate=0.003), "float32").recipe
+    assert given.learning_rate == 0.003

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from glassnet.explaining.explanation import explain
 from glassnet.explaining.trace import trace
-from glassnet.explaining.votes import vote_map, votes
+from glassnet.explaining.votes import hidden_votes, vote_map, votes
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import parse
 
@@ -122,3 +123,48 @@ def test_the_vote_of_a_largest_value_stands_where_the_value_does(shape, text):
             for place in np.argwhere(one.numpy() == float(one.max()))[:1]:
                 expected[tuple(place)] += cast.contribution[k][c]
         assert np.allclose(by_place, expected, atol=1e-12)
+
+
+STACKED = [
+    ((1, 9, 9), "conv 4 3, relu, fc 6, relu, dropout 0.3, fc 5, relu, fc"),
+    ((2, 21), "conv 4 3, relu, mean, fc 6, batchnorm, relu, fc"),
+    ((1, 5, 6, 4), "fc 7, gelu, fc 6, relu, fc"),
+]
+
+
+@pytest.mark.parametrize(("shape", "text"), STACKED)
+def test_hidden_categories_have_votes_that_add_up_and_theirs_in_turn(shape, text):
+    _, steps = traced(shape, text)
+    names = [step.name for step in steps]
+    layers = [name for name in names if name.startswith("fc")]
+    found = hidden_votes(steps)
+    assert [names[i] for i, _ in found] == layers[-2::-1], "from the classes down"
+    for i, cast in found:
+        weight, bias = steps[i].layer.weight.tolist(), steps[i].layer.bias
+        values = steps[i].inputs[0][0].tolist()
+        for k, row in enumerate(weight):
+            by_hand = [w * v for w, v in zip(row, values, strict=True)]
+            assert cast.contribution[k].tolist() == by_hand
+            total = sum(by_hand) + (bias[k].item() if bias is not None else 0)
+            assert cast.logit[k] == pytest.approx(total, rel=1e-12, abs=1e-12)
+            assert cast.logit[k] == pytest.approx(steps[i].output[0, k].item(), rel=1e-12, abs=1e-12)
+        maker = steps[cast.made_by].output[0] if cast.made_by >= 0 else steps[0].inputs[0][0]
+        assert maker[cast.place(len(values) - 1)].item() == values[-1]
+
+
+def test_the_page_and_the_json_show_the_hidden_categories_that_vote_most():
+    net, steps = traced((1, 9, 9), STACKED[0][1])
+    x = steps[0].inputs[0]
+    why = explain(net, ("a", "b", "c", "d"), x[0].numpy(), x, "it")
+    strongest = int(why.votes.strongest(why.answer)[0])
+    assert why.where(strongest) == f"hidden category {strongest + 1}"
+    page = why.html()
+    assert f"Hidden category {strongest + 1} of fc2" in page
+    below = int(np.argmax(np.abs(why.hidden[0][1].contribution[strongest])))
+    assert f"Hidden category {below + 1} of fc1" in page, "and theirs in turn"
+    told = why.as_json()["hidden"]
+    assert [one["layer"] for one in told] == ["fc2", "fc1"]
+    for layer in told:
+        for one in layer["categories"]:
+            total = sum(vote["vote"] for vote in one["values"]) + one["weaker"]["vote"] + one["bias"]
+            assert total == pytest.approx(one["logit"], rel=1e-9, abs=1e-12)

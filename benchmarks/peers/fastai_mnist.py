@@ -17,6 +17,7 @@ from fastai.vision.all import (  # noqa: E402
     Callback,
     CancelFitException,
     CategoryBlock,
+    CrossEntropyLossFlat,
     DataBlock,
     Flatten,
     GrandparentSplitter,
@@ -78,7 +79,7 @@ def main():
         conv(channels, 8, size=5), conv(8, 16), conv(16, 32), conv(32, 64), conv(64, classes, act=False), Flatten()
     )
     net[4] = nn.Sequential(nn.Conv2d(64, classes, stride=2, kernel_size=3, padding=1))
-    learner = Learner(dls, net, loss_func=nn.CrossEntropyLoss(), metrics=accuracy, cbs=[Until(chosen.target)])
+    learner = Learner(dls, net, loss_func=CrossEntropyLossFlat(), metrics=accuracy, cbs=[Until(chosen.target)])
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(chosen.epochs, 0.06)
     if chosen.predict:

@@ -95,8 +95,8 @@ def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Data
         folder = cache.remembered(name, lambda facts: facts.get("stamp") == stamp)
     assert folder is not None, "the cache was just filled"
     with np.load(folder / "columns.npz") as columns:
-        split, digest, labels = columns["split"], columns["digest"], columns["labels"]
-    classes, y = _classes(path, labels)
+        split, digest, label, names = (columns[name] for name in ("split", "digest", "label", "names"))
+    classes, y = _classes(path, label, names)
     x: Array = np.load(folder / "x.npy", mmap_mode="c")
     samples = Samples(
         x,
@@ -148,7 +148,7 @@ def _axes(shape: tuple[int, ...]) -> int | None:
 
 
 def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
-    """Streams x into folder/x.npy, (N, C, *S); splits, labels and digests into folder/columns.npz."""
+    """Streams x into folder/x.npy, (N, C, *S); labels, splits and digests into folder/columns.npz."""
     total = sum(part.shape[0] for part in contents.parts)
     factor = _factor(contents)
     dtype = np.float32 if factor is None else np.uint8
@@ -156,6 +156,8 @@ def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
     take_room(folder / "x.npy")
     done = 0
     labels = [_labels(contents.path, part) for part in contents.parts]
+    names = np.unique(np.concatenate([found for found, _ in labels]))
+    label = np.concatenate([np.searchsorted(names, found).astype(np.int32)[place] for found, place in labels])
     splits = [np.full(part.shape[0], PARTS[part.suffix], np.int8) for part in contents.parts]
     for part in contents.parts:
         for chunk in rows(contents, part):
@@ -171,8 +173,7 @@ def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
             target[done : done + len(chunk)] = np.round(values * factor) if factor == 255 else values
             done += len(chunk)
             yield Progress(done, total)
-    y, split = np.concatenate(labels), np.concatenate(splits)
-    np.savez(folder / "columns.npz", labels=y, split=split, digest=digests(target))
+    np.savez(folder / "columns.npz", label=label, names=names, split=np.concatenate(splits), digest=digests(target))
 
 
 def _narrow(values: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -213,7 +214,8 @@ def _factor(contents: Contents) -> int | None:
     return 255 if shares else 1
 
 
-def _labels(path: Path, part: Part) -> NDArray[np.str_]:
+def _labels(path: Path, part: Part) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """The different labels of a part, in words, and of each example which of them it has."""
     name = f"y{part.suffix}"
     with opened(path) as archive:
         shape, dtype = header(path, archive, name)
@@ -238,16 +240,18 @@ def _labels(path: Path, part: Part) -> NDArray[np.str_]:
         )
     if dtype.kind == "f" and (y == np.round(y)).all():
         y = y.astype(np.int64)
-    return np.asarray(y.astype(np.str_))
+    different, places = np.unique(y, return_inverse=True)
+    return different.astype(np.str_), np.asarray(places, np.int64)
 
 
-def _classes(path: Path, labels: NDArray[np.str_]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    names, places = np.unique(labels, return_inverse=True)
+def _classes(
+    path: Path, label: NDArray[np.int32], names: NDArray[np.str_]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     classes = sorted_classes({str(name) for name in names})
-    if len(classes) > max(1000, len(labels) // 2):
+    if len(classes) > max(1000, len(label) // 2):
         raise GlassnetError(
             f"{path}, y", expected="classes", found=f"{len(classes):,} different values", fix="Give y the classes"
         )
     rank = {name: i for i, name in enumerate(classes)}
     order = np.array([rank[str(name)] for name in names], np.int64)
-    return classes, order[places]
+    return classes, order[label]

@@ -99,16 +99,20 @@ class Augmentation:
 class Axis:
     """One axis of an example: what a place on it is called. at: of each place its words; empty: counted from 1.
 
-    falling: whether the words stand for values that fall along the axis, as pitch does from top to bottom.
+    falling: whether the words stand for values that fall along the axis, as pitch does from top to bottom. read:
+    whether the words are read one after the other, as a sentence's are.
     """
 
     name: str
     at: tuple[str, ...] = ()
     falling: bool = False
+    read: bool = False
 
     def words(self, places: range) -> str:
         """A stretch of it: "column 3", "columns 3 to 5", "0.12 s to 0.18 s"."""
         first, last = places[0], places[-1]
+        if self.read and self.at:
+            return f"\u201c{' '.join(word for word in self.at[first : last + 1] if word)}\u201d"
         if self.at:
             low, high = (last, first) if self.falling else (first, last)
             return self.at[first] if first == last else f"{self.at[low]} to {self.at[high]}"
@@ -151,8 +155,9 @@ class Kind:
 
     vary: natural copies of examples of a shape; mirrored: whether mirroring may be one of them, to be measured. axes:
     what places are called, of all examples or of one. picture: an example (C, *S) as a person sees it, (1 or 3, H, W)
-    bytes. describe, notes: in words, from the sizes (N, axes) before preparation. playable: a file as a WAV, of kinds
-    that sound.
+    bytes. small: the same where there is little room. describe, notes: in words, from the sizes (N, axes) before
+    preparation. playable: a file as a WAV, of kinds that sound. typed: what a person types, words or numbers, as the
+    bytes of a file, of kinds that can be typed.
 
     array_axes: of an array that is an example of this kind. ordered: whether its places have an order at all.
     isotropic: whether its axes are lengths of one space. looked_up: whether its values are numbers of words, which a
@@ -178,6 +183,8 @@ class Kind:
     describe: Callable[[NDArray[np.int32], Preparation], str] = _by_shape
     notes: Callable[[NDArray[np.int32], Preparation], tuple[str, ...]] = _nothing
     playable: Callable[[bytes], bytes] | None = None
+    typed: Callable[[str, Preparation], bytes] | None = None
+    small: Callable[[Array, Preparation], NDArray[np.uint8]] | None = None
     array_axes: int | None = None
     ordered: bool = True
     isotropic: bool = True
@@ -186,6 +193,10 @@ class Kind:
     rate: float = 1.0
     epochs: float = 1.0
     piece: int | None = None
+
+    def thumbnail(self, x: Array, preparation: Preparation) -> NDArray[np.uint8]:
+        """An example (C, *S) where there is little room, (1 or 3, H, W) bytes."""
+        return (self.small or self.picture)(x, preparation)
 
     def fitted(self, dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
         """The data set as it is once the rows that train are known."""

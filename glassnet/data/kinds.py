@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from glassnet.data import (
 )
 from glassnet.data.dataset import Dataset, Preparation
 from glassnet.data.kind import Kind, Limits
-from glassnet.data.listing import Listing, list_folder, list_named, usual
+from glassnet.data.listing import Listing, list_folder, list_named, suffix_of, usual
 from glassnet.data.places import refuse_missing
 from glassnet.data.reading import Progress, Wish, guess, read_files
 from glassnet.errors import GlassnetError
@@ -122,7 +122,7 @@ def _class_folders(path: Path, reading: Reading) -> Listing:
     """Class folders with files of one kind; those of another count as others."""
     listing = list_folder(path, ALL_SUFFIXES)
     kind = KINDS[reading.kind] if reading.kind else _kind_of(path, listing)
-    if all(Path(name).suffix.lower() in kind.suffixes for name in listing.names):
+    if all(suffix_of(name) in kind.suffixes for name in listing.names):
         return listing
     return list_folder(path, kind.suffixes)
 
@@ -149,7 +149,8 @@ def _table(path: Path, table: Path, reading: Reading, given: Preparation | None)
         shape = (1, len(records.columns(contents, reading)))
         return Source(table.stem, "tables", (), shape, partial(records.read_steps, contents, reading, given))
     found = tables.manifest(contents, reading)
-    return _files(path, list_named(found.root, found.names, found.labels, found.splits, found.groups), reading, given)
+    listing = list_named(found.root, found.names, found.labels, found.splits, found.groups)
+    return _files(path, replace(listing, table=table), reading, given)
 
 
 def _files(path: Path, listing: Listing, reading: Reading, given: Preparation | None) -> Source:
@@ -163,7 +164,7 @@ def _files(path: Path, listing: Listing, reading: Reading, given: Preparation | 
 
 def _kind_of(path: Path, listing: Listing) -> Kind:
     """The kind that most of the files have the suffix of."""
-    suffixes = Counter(Path(name).suffix.lower() for name in listing.names)
+    suffixes = Counter(suffix_of(name) for name in listing.names)
     votes = {name: sum(suffixes[s] for s in kind.suffixes) for name, kind in KINDS.items()}
     most = max(votes.values())
     if not most:
@@ -180,7 +181,7 @@ def _kind_of(path: Path, listing: Listing) -> Kind:
 
 def _understood(kind: Kind, listing: Listing) -> int:
     """How many of a few files are of this kind by their contents; a .npy may be a series or a volume."""
-    names = [name for name in listing.names if Path(name).suffix.lower() in kind.suffixes]
+    names = [name for name in listing.names if suffix_of(name) in kind.suffixes]
     return len(decoding.look_at(kind, listing.root, names, TRIED)[0])
 
 
@@ -201,24 +202,26 @@ KINDS = {
         Kind(
             "series", "series", "time-series-classification", series.SUFFIXES,
             series.look, series.prepare, series.decode, series.vary, series.axes, series.picture,
-            Limits(sides=(64,), fair=(128,)), describe=series.describe, array_axes=1,
+            Limits(sides=(64,), fair=(128,)), describe=series.describe, typed=series.typed, array_axes=1,
         ),
         Kind(
             "volumes", "volume", "other", volumes.SUFFIXES,
             volumes.look, volumes.prepare, volumes.decode, volumes.vary, volumes.axes, volumes.picture,
             Limits(1000, 500, sides=(8, 8, 8), fair=(16, 16, 16)),
-            mirrored=True, describe=volumes.describe, array_axes=3,
+            mirrored=True, describe=volumes.describe, array_axes=3, small=volumes.small,
         ),
         Kind(
             "sentences", "sentence", "text-classification", sentences.SUFFIXES,
             sentences.look, sentences.prepare, sentences.decode, sentences.vary, sentences.axes, sentences.picture,
             Limits(3000, 1000, sides=(32,), fair=(64,), steps=720, rivals=("bag of words",)),
-            rows=texts.rows, fit=sentences.fit, looked_up=True, net=sentences.NET, rate=0.2, epochs=0.5, piece=1,
+            rows=texts.rows, fit=sentences.fit, typed=sentences.typed, looked_up=True, net=sentences.NET, rate=0.2,
+            epochs=0.5, piece=1,
         ),
         Kind(
             "tables", "row", "tabular-classification", frozenset(),
             records.look, records.prepare, records.decode, records.vary, records.axes, records.picture,
-            Limits(1000, 500, 3, asked=600, sides=(10_000,), fair=(10_000,)), rows=records.rows, ordered=False,
+            Limits(1000, 500, 3, asked=1000, sides=(10_000,), fair=(10_000,)), rows=records.rows, typed=records.typed,
+            ordered=False,
         ),
     )
 }  # fmt: skip

@@ -32,7 +32,7 @@ class Listing:
 
     names: N paths relative to root. labels: (N,) places in classes. split: (N,) int8, -1 where not given.
     stamp: changes when a file does. ignored: how many other files there are, by suffix. group: (N,) equal for files
-    that belong together, if a table says which do.
+    that belong together, if a table says which do. table: the one that names the files, if one does.
     """
 
     root: Path
@@ -44,6 +44,7 @@ class Listing:
     ignored: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     group: NDArray[np.int64] | None = None
+    table: Path | None = None
 
 
 def list_folder(root: Path, suffixes: frozenset[str]) -> Listing:
@@ -149,6 +150,11 @@ def stamp_of(files: Sequence[tuple[str, str]]) -> str:
     return hasher.hexdigest()
 
 
+def suffix_of(name: str) -> str:
+    """A file's suffix in lower case."""
+    return os.path.splitext(name)[1].lower()
+
+
 def _walk(root: Path, suffixes: frozenset[str]) -> tuple[list[tuple[str, str]], dict[str, int], list[str]]:
     """(name, mark) of the files that count; how many others, by suffix; the folders that hold nothing at all."""
     files: list[tuple[str, str]] = []
@@ -157,10 +163,10 @@ def _walk(root: Path, suffixes: frozenset[str]) -> tuple[list[tuple[str, str]], 
     for name, mark in _entries(root, "", frozenset()):
         if not mark:
             empty.append(name)
-        elif os.path.splitext(name)[1].lower() in suffixes:
+        elif suffix_of(name) in suffixes:
             files.append((name, mark))
         else:
-            others[os.path.splitext(name)[1].lower() or "no suffix"] += 1
+            others[suffix_of(name) or "no suffix"] += 1
     return files, dict(others), empty
 
 

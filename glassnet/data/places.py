@@ -26,17 +26,22 @@ def refuse_missing(data: str | Path) -> None:
     )
 
 
+def is_text(asked: str) -> bool:
+    """Whether what a person asks about can be no path that is there, but several words, as a sentence is."""
+    return " " in asked.strip() and not os.path.exists(asked)
+
+
 def refuse_missing_inputs(asked: Sequence[str]) -> None:
-    """Raises GlassnetError when none of these paths is there; "-" is standard input."""
-    if not any(name == "-" or os.path.exists(name) for name in asked):
+    """Raises GlassnetError when none of these paths is there; "-" is standard input, and a text is what it is."""
+    if not any(name == "-" or os.path.exists(name) or is_text(name) for name in asked):
         found = "nothing there" if len(asked) == 1 else "none of them there"
         names = listed([clipped(name, 200) for name in asked])
         raise GlassnetError(names, expected="a file or a folder", found=found, fix="Check the path")
 
 
 def refuse_all_but_a_file(asked: str) -> None:
-    """Raises GlassnetError unless this is a file, or "-" for standard input."""
-    if asked != "-" and not os.path.isfile(asked):
+    """Raises GlassnetError unless this is a file, "-" for standard input, or a text."""
+    if asked != "-" and not os.path.isfile(asked) and not is_text(asked):
         found = "a folder" if os.path.isdir(asked) else "nothing there"
         raise GlassnetError(clipped(asked, 200), expected="one file", found=found, fix="Check the path")
 

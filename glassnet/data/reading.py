@@ -98,7 +98,7 @@ def nothing_readable(kind: Kind, listing: Listing, skipped: list[Skipped]) -> Gl
     """The line for files of which none is whole."""
     why = f" ({clipped(skipped[0].name)} {skipped[0].reason})" if skipped else ""
     return GlassnetError(
-        str(listing.root),
+        str(listing.table or listing.root),
         expected=f"readable {kind.name}",
         found=f"none among {counted(len(listing.names), 'file')}{why}",
         fix="Check the files",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Generator, Iterator
 
@@ -21,6 +23,7 @@ from glassnet.words import clipped, counted, listed
 BAR = 12  # pixels of a column in a drawn row
 HEIGHT = 72
 MOST_CLASSES = 1000
+MOST_BYTES = 1_000_000  # of one row
 
 
 def is_one(table: Table, reading: Reading) -> bool:
@@ -99,8 +102,29 @@ def look(data: bytes) -> Look:
 
 
 def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
-    """The same."""
-    raise Unreadable("is no table of numbers: ask with a CSV that has the columns it learnt from")
+    """One row of CSV, (1, columns): under a header, or its numbers alone in the columns' order. Raises Unreadable."""
+    names = str(preparation.settings["columns"]).split("\n")
+    text = data[:MOST_BYTES].decode("utf-8-sig", "replace")
+    separator = max(",;\t ", key=text.strip().split("\n")[0].count)
+    try:
+        lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+        rows = [[word.strip() for word in line] for line in lines if line]
+    except csv.Error as error:
+        raise Unreadable(f"is no row of numbers: {error}") from error
+    header = names if not rows or all(map(_is_number, rows[0])) else rows.pop(0)
+    if len(rows) != 1 or len(rows[0]) != len(header):
+        found = f"{len(rows)} rows" if len(rows) != 1 else f"{len(rows[0])} values"
+        raise Unreadable(f"has {found}: ask with one row of {listed(names)}, or with a header above it")
+    row = dict(zip(header, rows[0], strict=True))
+    for name in names:
+        if not _is_number(row.get(name, "")):
+            raise Unreadable(f"has no number in {clipped(name)}, which the net learnt from")
+    return np.array([[float(row[name]) for name in names]], np.float32), Look((len(names),), 1, 1)
+
+
+def typed(text: str, preparation: Preparation) -> bytes:
+    """A row as it was typed."""
+    return text.encode("utf-8", "replace")
 
 
 def prepare(looks: Looks, longest: int | None = None) -> Preparation:

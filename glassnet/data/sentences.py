@@ -1,7 +1,7 @@
 """Sentences: texts to (1, T) numbers of words, which a net's first layer looks up. Knows words, not classes.
 
 "Position in sentence x words in dictionary": an example is a grid of one-hot words (words, T), kept as one number a
-place. Number 0 is no word, 1 a word that was seen too rarely while training.
+place. Number 0 is no word, 1 a word that the training examples lack.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 NONE, RARE = "", "\ufffd"  # what stands for numbers 0 and 1 in the list of words
 SOME = (2, 64)  # the shape of sentences before any is read
 LONGEST = 256  # words
-NET = "embed 100, dropout 0.3, phrases 100 3-5, relu, max, dropout 0.5, fc"  # Kim 2014
-SELDOM = 2  # times that a word must occur in the training examples to count
-MANY = 1000  # training examples; with fewer, every word that occurs counts
+NET = "embed 100, dropout 0.7, phrases 100 1-3, relu, mean, dropout 0.5, fc"
+MOST_WORDS = 50_000  # that a net knows; of more, those that occur most often
 MOST_LETTERS = 1_000_000
 SOME_TEXTS = 5000  # between two reports of progress
 LINE, WIDTH = 16, 320  # pixels of a drawn sentence
@@ -86,7 +85,8 @@ def read_texts(
 def fit(dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
     """The same sentences by the words of the training examples alone: the others become one, the rare word."""
     counts = np.bincount(dataset.samples.x[rows].astype(np.int64).ravel(), minlength=dataset.shape[0])
-    kept = counts >= (SELDOM if len(rows) >= MANY else 1)
+    kept = counts > 0
+    kept[np.argsort(-counts, kind="stable")[MOST_WORDS:]] = False
     kept[:2] = True
     number = np.where(kept, np.cumsum(kept) - 1, 1).astype(np.float32)
     words = str(dataset.preparation.settings["words"]).split("\n")
@@ -120,18 +120,19 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     return _numbers(words, preparation)[None], Look((len(words),), 1)
 
 
+def typed(text: str, preparation: Preparation) -> bytes:
+    """The words as they were typed."""
+    return text.encode("utf-8", "replace")
+
+
 def vary(shape: tuple[int, ...]) -> Augmentation:
     """Some words left out."""
-    return Augmentation(drop=0.1)
+    return Augmentation(drop=0.3)
 
 
 def axes(preparation: Preparation, x: Array | None = None) -> tuple[Axis, ...]:
     """Places by the words that stand there."""
-    return (
-        Axis("word")
-        if x is None
-        else Axis("word", tuple(f"\u201c{word or ' '}\u201d" for word in spelt(x, preparation))),
-    )
+    return (Axis("word", () if x is None else tuple(spelt(x, preparation)), read=True),)
 
 
 def spelt(x: Array, preparation: Preparation) -> list[str]:

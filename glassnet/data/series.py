@@ -52,6 +52,18 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     return fitted(np.asarray(values, np.float32), int(preparation.settings.get("every", 1)), moments), found
 
 
+def typed(text: str, preparation: Preparation) -> bytes:
+    """Numbers as a person types them, a row a moment, or a line a channel, as a CSV of a row a moment."""
+    data = text.encode("utf-8", "replace")
+    try:
+        values = csv_columns(data)
+    except Unreadable:
+        return data
+    if len(values) == preparation.shape[0] or values.shape[1] != preparation.shape[0]:
+        return data
+    return "\n".join(",".join(str(float(v)) for v in moment) for moment in values).encode()
+
+
 def fitted(values: NDArray[np.float32], every: int, moments: int) -> NDArray[np.float32]:
     """(C, moments): the mean of each `every` neighbours, cut or continued with the last value."""
     if every > 1:

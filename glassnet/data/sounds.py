@@ -55,9 +55,13 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     """One sound as (1, bands, moments) uint8; of a longer one its loudest part. Raises Unreadable."""
     whole, found = _spectrogram(data, preparation)
     moments = preparation.shape[2]
-    energy = np.concatenate([[0.0], np.cumsum(whole.mean(0, dtype=np.float64))])
-    start = int((energy[moments:] - energy[:-moments]).argmax()) if whole.shape[1] > moments else 0
-    return _window(whole, start, moments), found
+    return _window(whole, _loudest(whole, moments), moments), found
+
+
+def loudest_s(data: bytes, preparation: Preparation) -> float:
+    """When the part of a sound that `decode` gives begins, in seconds. Raises Unreadable."""
+    start = _loudest(_spectrogram(data, preparation)[0], preparation.shape[2])
+    return start * int(preparation.settings["hop"]) / int(preparation.settings["rate_hz"])
 
 
 def windows(data: bytes, preparation: Preparation) -> Array | None:
@@ -91,6 +95,12 @@ def axes(preparation: Preparation, x: Array | None = None) -> tuple[Axis, ...]:
         Axis("band", tuple(f"{round(hz):,} Hz" for hz in middles), falling=True),
         Axis("moment", tuple(f"{t * hop / rate:.2f} s" for t in range(moments))),
     )
+
+
+def edges_hz(preparation: Preparation) -> NDArray[np.float64]:
+    """(bands + 1,) where bands part, halfway between the middles of two; they fall, as the rows of a spectrogram do."""
+    bands = preparation.shape[1]
+    return _to_hz((np.arange(bands, -1, -1) + 0.5) / (bands + 1) * _to_mel(int(preparation.settings["rate_hz"]) / 2))
 
 
 def picture(x: Array, preparation: Preparation) -> NDArray[np.uint8]:
@@ -180,6 +190,12 @@ def _to_mel(hz: float) -> float:
 
 def _to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(700 * (10 ** (mel / 2595) - 1))
+
+
+def _loudest(whole: NDArray[np.uint8], moments: int) -> int:
+    """The moment at which the loudest part begins."""
+    energy = np.concatenate([[0.0], np.cumsum(whole.mean(0, dtype=np.float64))])
+    return int((energy[moments:] - energy[:-moments]).argmax()) if whole.shape[1] > moments else 0
 
 
 def _window(whole: NDArray[np.uint8], start: int, moments: int) -> NDArray[np.uint8]:

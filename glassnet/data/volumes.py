@@ -90,6 +90,22 @@ def picture(x: Array, preparation: Preparation) -> NDArray[np.uint8]:
     return np.asarray((sheet - low) * (255 / (high - low or 1)), np.uint8)
 
 
+def small(x: Array, _preparation: Preparation) -> NDArray[np.uint8]:
+    """Seen through from above, from the front and from the side, the largest value on each line of sight.
+
+    x: (C, D, H, W), the lowest slice first. Returns (1 or 3, height, width), the three side by side.
+    """
+    values = np.asarray(x[:3] if len(x) >= 3 else x[:1], np.float32)
+    low, high = float(values.min()), float(values.max())
+    views = [values.max(1), values.max(2)[:, ::-1], values.max(3)[:, ::-1]]
+    tall = max(view.shape[1] for view in views)
+    parts = [
+        np.pad(view, ((0, 0), (0, tall - view.shape[1]), (0, 1 if i < 2 else 0)), constant_values=low)
+        for i, view in enumerate(views)
+    ]
+    return np.asarray((np.concatenate(parts, 2) - low) * (255 / (high - low or 1)), np.uint8)
+
+
 def _layout(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """(C, D, H, W). Raises Unreadable."""
     if len(shape) == 3:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
 
 import click
 
 from glassnet import __version__
-from glassnet.config import Reading, Training, flag, number, read_toml, record
+from glassnet.config import Reading, Training
 from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
 from glassnet.doors.folder import refuse_no_model
+from glassnet.doors.options import PATH, as_json, data_argument, model_argument, out_option, settings, whole_number
 from glassnet.errors import GlassnetError, Interrupted
 from glassnet.words import clipped
 
 ACCENT = "\x1b[38;2;245;138;182m"
 PLAIN = "\x1b[0m"
-PATH = click.Path(path_type=Path)
-
-Command = Callable[..., Any]
-Option = Callable[[Command], Command]
 
 
 @click.group(epilog="Begin with: glassnet train xo", no_args_is_help=False)
@@ -33,64 +26,9 @@ def glassnet() -> None:
     """A glass-box ConvNet workbench: train a net on your own examples and see why it answers as it does."""
 
 
-def settings(*records: type[Reading | Training]) -> Option:
-    """Gives a command an option for every field of these records of config, and --config.
-
-    The command gets the records filled: what a flag leaves open the file of --config may set; what both leave open, the
-    record's default does.
-    """
-
-    def with_options(command: Command) -> Command:
-        def filled(config: Path | None, **given: Any) -> Any:  # noqa: ANN401  # click calls it with whatever was typed
-            stored = read_toml(config) if config else {}
-            for part in records:
-                typed = {field.name: given.pop(field.name) for field in dataclasses.fields(part)}
-                chosen = {name: stored.get(name) if value is None else value for name, value in typed.items()}
-                given[part.__name__.lower()] = record(part, chosen)
-            return command(**given)
-
-        config: Option = click.option(
-            "--config", type=PATH, help="A TOML file with any of these settings.", metavar="FILE"
-        )
-        options = [_option(part, field) for part in records for field in dataclasses.fields(part)]
-        whole: Command = functools.wraps(command)(filled)
-        for option in reversed([*options, config]):
-            whole = option(whole)
-        return whole
-
-    return with_options
-
-
-def _option(part: type[Reading | Training], field: dataclasses.Field[Any]) -> Option:
-    """The option of a field: None where it is not typed."""
-    kind = get_type_hints(part)[field.name]
-    plain = next(one for one in (bool, int, float, str) if one in (kind, *get_args(kind)))
-    name, words = flag(field.name), field.metadata["help"]
-    if plain is bool:
-        return click.option(f"{name}/--no-{field.name}", default=None, help=words)
-    reader = number(field.name, plain) if plain in (int, float) else str
-    return click.option(name, type=reader, metavar=METAVARS[plain], help=words)
-
-
-def _whole(name: str, lowest: int, words: str, usual: int | None = None) -> Option:
-    """The option of a whole number that is no setting of a data set or a training."""
-    words += f"  [default: {usual:,}]" if usual is not None else ""
-    return click.option(f"--{name}", type=number(name, int, lowest), default=usual, metavar="INT", help=words)
-
-
-METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
-as_json = click.option("--json", is_flag=True, help="Print JSON, and all else to standard error.")
-data_argument = click.argument("data")
-model_argument = click.argument("model", type=PATH)
-
-
-def _out(words: str) -> Option:
-    return click.option("--out", type=PATH, metavar="PATH", help=words)
-
-
 @glassnet.command()
 @data_argument
-@_out("Where the model goes; models/DATA-N unless given.")
+@out_option("Where the model goes; models/DATA-N unless given.")
 @settings(Training, Reading)
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace the model that is there.")
@@ -113,7 +51,7 @@ def train(
 @glassnet.command()
 @model_argument
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@_whole("top", 1, "Votes to show, the strongest first.")
+@whole_number("top", 1, "Votes to show, the strongest first.")
 @as_json
 def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -> int:
     """Say what each INPUT is: files, folders, tables, .npz; - for standard input."""
@@ -127,7 +65,7 @@ def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -
 @glassnet.command()
 @model_argument
 @data_argument
-@_out("Where the page goes; evaluate-DATA.html unless given.")
+@out_option("Where the page goes; evaluate-DATA.html unless given.")
 @settings(Reading)
 @click.option("--folds", is_flag=True, help="Train anew as this model was, once for each fold of a table's column.")
 @as_json
@@ -148,20 +86,21 @@ def evaluate(model: Path, data: str, out: Path | None, reading: Reading, folds: 
 @glassnet.command()
 @model_argument
 @click.argument("asked", metavar="INPUT")
-@_out("Where the page goes; explain-INPUT.html unless given.")
+@out_option("Where the page goes; explain-INPUT.html unless given. A .png is a picture of it.")
+@click.option("--right", metavar="CLASS", help="The class that would be right; INPUT's folder, where that is one.")
 @as_json
-def explain(model: Path, asked: str, out: Path | None, json: bool) -> None:
+def explain(model: Path, asked: str, out: Path | None, right: str | None, json: bool) -> None:
     """Show why: patches matched, votes cast. INPUT is a file, or - for standard input."""
     refuse_no_model(model)
     refuse_all_but_a_file(asked)
     from glassnet.doors.commands import explain as work
 
-    work.explain(model, asked, out, json)
+    work.explain(model, asked, out, right, json)
 
 
 @glassnet.command()
 @data_argument
-@_out("Where the contact sheet goes; show-DATA.png unless given.")
+@out_option("Where the contact sheet goes; show-DATA.png unless given.")
 @settings(Reading)
 @as_json
 def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
@@ -175,7 +114,7 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
 @glassnet.command()
 @data_argument
 @settings(Reading)
-@_whole("seed", 0, "The same seed gives the same answer.", 0)
+@whole_number("seed", 0, "The same seed gives the same answer.", 0)
 @as_json
 def check(data: str, reading: Reading, seed: int, json: bool) -> None:
     """Tell whether a ConvNet is right for DATA: whether the order of its places matters."""
@@ -202,6 +141,20 @@ def bench(data: str | None, training: Training, reading: Reading, again: bool, j
     work.bench(data, training, reading, again, json)
 
 
+@glassnet.command()
+@click.argument("model", type=PATH, required=False)
+@click.option("--host", default="127.0.0.1", metavar="TEXT", help="Where it answers; others get in with a token only.")
+@whole_number("port", 0, "The port; 0 for any that is free.", 8000, 65_535)
+@as_json
+def serve(model: Path | None, host: str, port: int, json: bool) -> None:
+    """Open the lab: the local web page, on MODEL or the slides' net, and its HTTP API."""
+    if model is not None:
+        refuse_no_model(model)
+    from glassnet.doors.commands import serve as work
+
+    work.serve(model, host, port, json)
+
+
 @glassnet.group(no_args_is_help=False)
 def make() -> None:
     """Make data: glassnet make xo OUT."""
@@ -209,13 +162,13 @@ def make() -> None:
 
 @make.command("xo")
 @click.argument("out", type=PATH)
-@_whole("count", 2, "Pictures in all.", 2000)
-@_whole("size", 5, "Pixels a side.", 9)
+@whole_number("count", 2, "Pictures in all.", 2000)
+@whole_number("size", 5, "Pixels a side.", 9)
 @click.option("--translate", metavar="RANGE", help="Shift in pixels: 1.5 for -1.5:1.5, or LOW:HIGH.")
 @click.option("--scale", metavar="RANGE", help="Size: 0.8 for just that, or LOW:HIGH.")
 @click.option("--rotate", metavar="RANGE", help="Degrees: 45 for -45:45, or LOW:HIGH.")
 @click.option("--weight", metavar="RANGE", help="Stroke in pixels: 1 for just that, or LOW:HIGH.")
-@_whole("seed", 0, "The same seed gives the same pictures.", 0)
+@whole_number("seed", 0, "The same seed gives the same pictures.", 0)
 @as_json
 def make_xo(
     out: Path,

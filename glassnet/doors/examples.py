@@ -1,9 +1,10 @@
-"""Some test examples as files, for data that has none of its own, so that a new model can be tried at once."""
+"""Some test examples that a model can be tried on at once: in its folder, or where the data lay when it was trained."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from glassnet import files
 from glassnet.training.outcome import Outcome
 
 MOST = 20  # classes
+FOLDER = "examples"  # in a model's folder
+KEY = "test_files"  # in the card's data
 
 
 def write_examples(outcome: Outcome, folder: Path) -> str:
     """Writes one test example a class as PNG, if the data lies in no files. Returns the name of the first, or ""."""
-    dataset, test = outcome.dataset, outcome.test
+    dataset = outcome.dataset
     if (
         dataset.root is not None
         or dataset.full_scale != 255
@@ -26,15 +29,38 @@ def write_examples(outcome: Outcome, folder: Path) -> str:
     ):
         return ""
     first = ""
-    for k, name in enumerate(dataset.classes[:MOST]):
-        mine = test.rows[test.y == k]
-        if not len(mine):
-            continue
-        x = np.asarray(dataset.samples.x[int(mine[0])], np.uint8)
+    for k, row in _one_a_class(outcome):
+        x = np.asarray(dataset.samples.x[row], np.uint8)
         data = io.BytesIO()
         Image.fromarray(x[0] if len(x) == 1 else x.transpose(1, 2, 0)).save(data, "PNG")
-        file = re.sub(r"[^\w.-]+", "-", name) + ".png"
+        file = re.sub(r"[^\w.-]+", "-", dataset.classes[k]) + ".png"
         folder.mkdir(exist_ok=True)
         files.write_file(folder / file, data.getvalue())
         first = first or file
     return first
+
+
+def test_files(outcome: Outcome) -> list[str]:
+    """Where one test example a class lies, if the data lies in files: nobody's pictures are copied into a model."""
+    found = (outcome.dataset.file(row) for _, row in _one_a_class(outcome))
+    return [str(path.absolute()) for path in found if path is not None]
+
+
+def find_examples(folder: str, data: Mapping[str, object]) -> dict[str, Path]:
+    """A model's examples by name, those that are still there. data: of its card."""
+    own = Path(folder) / FOLDER
+    if folder and own.is_dir():
+        return {path.name: path for path in sorted(own.iterdir()) if path.is_file()}
+    named = data.get(KEY)
+    paths = [Path(str(name)) for name in named[:MOST]] if isinstance(named, list) else []
+    several = len({path.name for path in paths}) < len(paths)  # 01.png of every class
+    return {f"{path.parent.name}/{path.name}" if several else path.name: path for path in paths if path.is_file()}
+
+
+def _one_a_class(outcome: Outcome) -> Iterator[tuple[int, int]]:
+    """A class and the row of its first test example."""
+    test = outcome.test
+    for k in range(min(len(outcome.dataset.classes), MOST)):
+        mine = test.rows[test.y == k]
+        if len(mine):
+            yield k, int(mine[0])

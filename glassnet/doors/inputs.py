@@ -16,9 +16,10 @@ from glassnet.data.dataset import Array, Preparation
 from glassnet.data.kind import Unreadable
 from glassnet.data.kinds import KINDS, Source
 from glassnet.data.listing import files_below
+from glassnet.data.places import is_text
 from glassnet.doors.folder import WEIGHTS, is_model
 from glassnet.errors import GlassnetError
-from glassnet.words import by
+from glassnet.words import by, listed
 
 MAX_STDIN = 256_000_000
 
@@ -49,12 +50,14 @@ def find_data(data: str | Path, reading: Reading | None = None, given: Preparati
 def read_inputs(asked: Sequence[str], kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
     """Every example that was asked about, in order; files that can't be read come with an error instead.
 
-    asked: paths of files, folders, tables or .npz; "-" for standard input (one file, or a path a line). Raises
-    GlassnetError for a table or an .npz that can't be read.
+    asked: paths of files, folders, tables or .npz; "-" for standard input (one file, or a path a line); of sentences
+    the words themselves, a line each. Raises GlassnetError for a table or an .npz that can't be read.
     """
     for name in asked:
         if name == "-":
             yield from _standard_input(kind, preparation, full_scale)
+        elif KINDS[kind].looked_up and is_text(name):
+            yield _sentence(name, kind, preparation, full_scale)
         else:
             yield from _path(Path(name), kind, preparation, full_scale)
 
@@ -67,12 +70,34 @@ def read_one(asked: str, kind: str, preparation: Preparation, full_scale: float)
     return one
 
 
+def right_class(classes: Sequence[str], asked: str, given: str | None) -> str | None:
+    """Which class would be right for what was asked about: as given, or the name of its folder where that is one.
+
+    Raises GlassnetError for a class that the model doesn't know.
+    """
+    if given is None:
+        folder = Path(asked).absolute().parent.name if Path(asked).is_file() else ""
+        return folder if folder in classes else None
+    if given not in classes:
+        raise GlassnetError("--right", expected=f"one of {listed(classes)}", found=given, fix="Name one of them")
+    return given
+
+
 def read_file(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Input:
     """One file as a model of this kind sees it."""
     try:
-        return _decoded(str(path), decoding.read_bytes(path), kind, preparation, full_scale)
+        data = decoding.read_bytes(path)
     except Unreadable as error:
         return Input(str(path), None, str(error))
+    return read_data(str(path), data, kind, preparation, full_scale)
+
+
+def read_data(name: str, data: bytes, kind: str, preparation: Preparation, full_scale: float) -> Input:
+    """The same, of a file's bytes that came without a path; name: what to call it."""
+    try:
+        return _decoded(name, data, kind, preparation, full_scale)
+    except Unreadable as error:
+        return Input(name, None, str(error))
 
 
 def from_array(x: NDArray[np.generic], preparation: Preparation, full_scale: float) -> Array:
@@ -158,12 +183,15 @@ def _rows(path: Path, kind: str, preparation: Preparation, full_scale: float) ->
                 at += 1
 
 
+def _sentence(typed: str, kind: str, preparation: Preparation, full_scale: float) -> Input:
+    return read_data(typed, typed.encode("utf-8", "replace"), kind, preparation, full_scale)
+
+
 def _standard_input(kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
     data = sys.stdin.buffer.read(MAX_STDIN + 1)
     if not data:
-        raise GlassnetError(
-            "-", expected=f"one of the {kind}, or paths, a line each", found="nothing", fix="Pipe some in"
-        )
+        expected = f"{kind}, a line each" if KINDS[kind].looked_up else f"one of the {kind}, or paths, a line each"
+        raise GlassnetError("-", expected=expected, found="nothing", fix="Pipe some in")
     if len(data) > MAX_STDIN:
         raise GlassnetError(
             "-", expected=f"at most {MAX_STDIN / 1e6:.0f} MB", found="more", fix="Give the path instead"
@@ -179,9 +207,6 @@ def _standard_input(kind: str, preparation: Preparation, full_scale: float) -> I
     for line in lines:
         typed = line.strip()
         if typed and KINDS[kind].looked_up:  # words: the line itself is what is asked about
-            try:
-                yield _decoded(typed, typed.encode(), kind, preparation, full_scale)
-            except Unreadable as error:
-                yield Input(typed, None, str(error))
+            yield _sentence(typed, kind, preparation, full_scale)
         elif typed:
             yield read_file(Path(typed), kind, preparation, full_scale)

@@ -13,13 +13,14 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.data.xo import Range
 from glassnet.doors.folder import choose_out
-from glassnet.doors.inputs import Input, find_data, from_array, read_one
+from glassnet.doors.inputs import Input, find_data, from_array, read_one, right_class
 from glassnet.doors.model import Model
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError
 from glassnet.explaining import images
-from glassnet.explaining.explanation import Explanation, Scene
+from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.explanation import explain as explain_net
+from glassnet.explaining.scene import Scene
 from glassnet.steps import finish
 from glassnet.training.suitability import Suitability, examine
 
@@ -107,32 +108,42 @@ def load(folder: str | Path, device: str = "cpu") -> Model:
     return Model.load(folder, device)
 
 
-def explain(model: Model, x: str | Path | NDArray[np.generic]) -> Explanation:
+def explain(model: Model, x: str | Path | NDArray[np.generic], right: str | None = None) -> Explanation:
     """Why a model answers one example as it does: every step, every sum, every vote.
 
-    x: a file's path, or an array (C, *S) or (*S). Raises GlassnetError when it can't be read.
+    x: a file's path, or an array (C, *S) or (*S). right: the class that would be right, for the table of its error; by
+    default the file's folder where that is a class. Raises GlassnetError when it can't be read.
     """
     card = model.card
     if not isinstance(x, np.ndarray):
-        return explain_input(model, read_one(str(x), card.kind, card.preparation, card.full_scale))
+        right = right_class(card.classes, str(x), right)
+        return explain_input(model, read_one(str(x), card.kind, card.preparation, card.full_scale), right)
+    right = right_class(card.classes, "", right)
     batch = from_array(x, card.preparation, card.full_scale)
     if len(batch) != 1:
         raise GlassnetError("explain", expected="one example", found=f"{len(batch)}", fix="Ask about one at a time")
-    return explain_input(model, Input("array", batch[0]))
+    return explain_input(model, Input("array", batch[0]), right)
 
 
-def explain_input(model: Model, one: Input) -> Explanation:
-    """The same, of an example that is read already."""
+def scene_of(model: Model, one: Input) -> Scene:
+    """An example that was asked about as a person meets it."""
     assert one.x is not None, "it could be read"
     card, kind = model.card, KINDS[model.card.kind]
-    scene = Scene(
+    return Scene(
         kind.picture(one.x, card.preparation),
         kind.axes(card.preparation, one.x),
         bool(card.preparation.settings.get("ink")),
         images.sound(kind, Path(one.name)) if Path(one.name).is_file() else "",
         kind.one,
         kind.piece,
+        kind.looked_up,
     )
+
+
+def explain_input(model: Model, one: Input, right: str | None = None) -> Explanation:
+    """The same, of an example that is read already. right: one of the model's classes, or None."""
+    assert one.x is not None, "it could be read"
+    scene, card = scene_of(model, one), model.card
     name = one.name if one.windows is None else f"{one.name} (its loudest part)"
     looks = model.look(one.x[None])
     return explain_net(
@@ -145,4 +156,7 @@ def explain_input(model: Model, one: Input) -> Explanation:
         model.tested,
         scene,
         card.both_ways,
+        right=None if right is None else card.classes.index(right),
+        criterion=model.criterion,
+        temperature=model.temperature,
     )

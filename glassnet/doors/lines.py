@@ -55,13 +55,13 @@ def vote_lines(one: Explanation) -> Iterator[Text]:
         cast, order = one.votes.contribution[k], one.votes.strongest(k)
         yield Text()
         yield Text(f"votes for {one.classes[k]}, by the values of {maker}", "dim")
-        for f in order[:MOST_VOTES]:
-            channel, *place = one.votes.place(int(f))
-            where = f"feature {channel + 1}" + (f" at {', '.join(str(i + 1) for i in place)}" if place else "")
-            yield Text(f"{where:<24}{one.votes.values[f]:7.2f} x {one.votes.weights[k, f]:6.2f} {cast[f]:+8.2f}")
+        where = [one.where(int(f)) for f in order[:MOST_VOTES]]
+        width = max(24, *(len(words) + 1 for words in where))
+        for words, f in zip(where, order, strict=False):
+            yield Text(f"{words:<{width}}{one.votes.values[f]:7.2f} x {one.votes.weights[k, f]:6.2f} {cast[f]:+8.2f}")
         rest = float(cast[order[MOST_VOTES:]].sum() + one.votes.bias[k])
-        yield Text(f"{f'{max(0, len(order) - MOST_VOTES):,} weaker votes and the bias':<40} {rest:+8.2f}")
-        yield Text(f"{one.classes[k]:<40} {one.votes.logit[k]:+8.2f}", "bold")
+        yield Text(f"{f'{max(0, len(order) - MOST_VOTES):,} weaker votes and the bias':<{width + 16}} {rest:+8.2f}")
+        yield Text(f"{one.classes[k]:<{width + 16}} {one.votes.logit[k]:+8.2f}", "bold")
     yield Text()
 
 

@@ -23,7 +23,7 @@ from glassnet.doors.card import Card, card_json, read_card, write_sums
 from glassnet.doors.inputs import Input, from_array, read_inputs
 from glassnet.errors import GlassnetError
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.network import BothWays
+from glassnet.nets.network import BothWays, Criterion
 from glassnet.nets.text import parse
 from glassnet.training.evaluate import softmax
 from glassnet.words import interval, percent
@@ -77,6 +77,20 @@ class Model:
             return ""
         words = f"{percent(test['accuracy'])} ({interval(test['low'], test['high'])})"
         return f"On {test['examples']:,} test {self.card.kind} this net is right on {words}."
+
+    @property
+    def criterion(self) -> Criterion:
+        """How its training counted wrong answers."""
+        recipe = self.card.training.get("recipe")
+        facts = recipe if isinstance(recipe, dict) else {}
+        weight = facts.get("class_weight")
+        return Criterion(float(facts.get("smoothing", 0)), torch.tensor(weight) if weight else None)
+
+    @property
+    def temperature(self) -> float:
+        """What its votes were divided by after training."""
+        found = self.card.training.get("temperature")
+        return float(found) if isinstance(found, (int, float)) else 1.0
 
     @property
     def device(self) -> torch.device:

@@ -25,10 +25,12 @@ from glassnet.errors import GlassnetError
 from glassnet.nets import text, vectors, weights, zoo
 from glassnet.nets.blocks import Embed
 from glassnet.nets.convnet import ConvNet
+from glassnet.nets.layers import Embed as LookedUp
 from glassnet.nets.text import Row, Spec
 from glassnet.nets.vectors import Vectors
 from glassnet.nets.weights import Weights
 from glassnet.training import recipe as recipes
+from glassnet.training.evidence import weigh_words
 from glassnet.training.machine import Machine, choose_device, choose_threads, look_at_machine, using
 from glassnet.training.recipe import Recipe
 from glassnet.training.scout import EASY, glance
@@ -187,12 +189,16 @@ def build(plan: Plan, dataset: Dataset) -> ConvNet:
 
 
 def begin(net: ConvNet, plan: Plan, train: Loader) -> None:
-    """Gives a net what it begins its training with beside random weights: those of --weights, or whitening kernels."""
+    """Gives a net what it begins its training with beside random weights: those of --weights, whitening kernels, or how
+    much each word tells.
+    """
     given = _weights(plan.settings, train.dataset)
     if given:
         given.lay_in(net, train.dataset.classes)
     elif can_be_whitened(net):
         whiten(net, train.some(EXAMPLES))
+    elif isinstance(first := next(net.children()), LookedUp):
+        weigh_words(first, train.dataset.samples.x, train.dataset.samples.y, train.rows)
 
 
 def _weights(settings: Training, dataset: Dataset) -> Weights | Vectors | None:

@@ -7,7 +7,7 @@ import io
 import shlex
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from glassnet.data.split import Split
 from glassnet.doors import folder as layout
 from glassnet.doors import plan as plans
 from glassnet.doors.card import Card
-from glassnet.doors.examples import write_examples
+from glassnet.doors.examples import FOLDER, KEY, test_files, write_examples
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
@@ -32,13 +32,15 @@ from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays
 from glassnet.nets.text import Row
+from glassnet.steps import finish
+from glassnet.training.answers import answering, answers
 from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.checkpoints import Checkpoints
 from glassnet.training.evaluate import Report, figures, report
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome
-from glassnet.training.trainer import Epoch, Progress, Trainer, answers, answers_by_batch
+from glassnet.training.trainer import Epoch, Progress, Trainer
 
 
 class Stop(Exception):
@@ -51,7 +53,10 @@ class Stop(Exception):
 
 @dataclass(frozen=True)
 class Prepared:
-    """All is chosen and the training begins. resumed: whether it goes on from before, after `epoch` whole epochs."""
+    """All is chosen and the training begins. resumed: whether it goes on from before, after `epoch` whole epochs.
+
+    trainer: for a driver that watches closely, or lets a person change what goes on.
+    """
 
     dataset: Dataset
     split: Split
@@ -61,6 +66,7 @@ class Prepared:
     notes: tuple[str, ...]
     resumed: bool
     epoch: int
+    trainer: Trainer
 
 
 @dataclass(frozen=True)
@@ -119,10 +125,10 @@ def run(
             trainer.restore(snapshot)
         rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))
         try:
-            yield Prepared(
-                dataset, sides, rows, plan, machine, (*plan.notes, *notes), stored is not None, trainer.at.epoch
-            )
+            told, went_on = (*plan.notes, *notes), stored is not None
+            yield Prepared(dataset, sides, rows, plan, machine, told, went_on, trainer.at.epoch, trainer)
             yield from _epochs(trainer, checkpoints)
+            plan = replace(plan, notes=(*plan.notes, *trainer.by_hand))
             outcome = yield from _judge(trainer, test, plan, dataset, sides, rows, machine)
         except Stop as stop:
             raise _interrupted(stop, trainer, checkpoints, plan, out) from stop
@@ -179,10 +185,10 @@ def _judge(
     heat = temperature(logits, y)
     scale_votes(net.votes, heat)
 
-    asked: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for part in answers_by_batch(asked_net, test):
-        asked.append(part)
-        yield Judging(sum(len(one) for _, one in asked), len(test.rows))
+    asking, asked = answering(asked_net, test), 0
+    while asked < len(test.rows):
+        asked = next(asking)
+        yield Judging(asked, len(test.rows))
 
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
         return report(dataset.classes, logits.double().numpy(), y.numpy(), loader.rows)
@@ -202,7 +208,7 @@ def _judge(
         best_epoch=trainer.best_epoch,
         seconds=trainer.seconds,
         temperature=heat,
-        test=judged(torch.cat([one for one, _ in asked]), torch.cat([one for _, one in asked]), test),
+        test=judged(*finish(asking), test),
         held=judged(logits / heat, y, trainer.held),
         notes=plan.notes,
     )
@@ -235,6 +241,7 @@ def _model(outcome: Outcome, plan: Plan) -> Model:
             "reading": asdict(plan.reading),
             "fingerprint": plan.fingerprint,
             "examples": examples(outcome),
+            KEY: test_files(outcome),
         },
     )
     seen = np.unique(dataset.samples.digest[known])
@@ -281,7 +288,7 @@ def _save(model: Model, outcome: Outcome, out: Path) -> Path | None:
         model.write(new)
         files.write_file(new / layout.REPORT, training_page(outcome, str(out)))
         files.write_file(new / layout.CARD, readme(outcome, out.name))
-        made = write_examples(outcome, new / "examples")
+        made = write_examples(outcome, new / FOLDER)
     if made:
         return out / "examples" / made
     return outcome.dataset.file(int(outcome.test.rows[0]))

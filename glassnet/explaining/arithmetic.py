@@ -83,6 +83,32 @@ def thread(steps: Sequence[Step], last: int, at: Place) -> list[tuple[int, Place
         way.append((before, tuple(parts.places[strongest].tolist())))
 
 
+def seen(steps: Sequence[Step], last: int, at: Place) -> list[range] | None:
+    """The stretch of the input, an axis at a time, that a value was made of; of one for a whole map, its largest's.
+
+    last: the step it stands in. at: its place there. None for values that have lost their place.
+    """
+    came_from = sources(steps)
+    i, ends = last, (at, at)
+    while i >= 0:
+        if isinstance(steps[i].layer, (nn.Linear, nn.Flatten)):
+            return None
+        found = [arithmetic(steps[i], end) for end in ends]
+        places = np.concatenate([parts.places[_counts(steps[i].layer, parts)] for parts in found])
+        ends = tuple(places.min(0).tolist()), tuple(places.max(0).tolist())
+        i = came_from[i][0]
+    return [range(low, high + 1) for low, high in list(zip(*ends, strict=True))[1:]]
+
+
+def _counts(layer: nn.Module, parts: Arithmetic) -> NDArray[np.bool_]:
+    """The terms that a value is made of: in a convolution those of its own length, of a whole map its largest."""
+    if isinstance(layer, Phrases):
+        return np.asarray(parts.weights != 0)
+    if isinstance(layer, (Max, Mean)):
+        return np.asarray(np.arange(len(parts.places)) == np.abs(parts.products).argmax())
+    return np.ones(len(parts.places), np.bool_)
+
+
 def _one(operation: str, step: Step, at: Place, weight: float, bias: float = 0.0) -> Arithmetic:
     """A layer that makes each value of one value at the same place."""
     value = np.array([step.inputs[0][0][at].item()])
@@ -111,7 +137,7 @@ def _embed(step: Step, at: Place) -> Arithmetic:
     layer, x = step.layer, step.inputs[0][0]
     assert isinstance(layer, Embed)
     word = int(x[0, at[1]])
-    weight = layer.weight[word, at[0]].item() if word else 0.0
+    weight = layer.weight[word, at[0]].item() * layer.ratio[word].item() if word else 0.0
     return Arithmetic("lookup", np.ones(1), np.array([weight]), np.array([[0, at[1]]]), np.zeros(1, np.int64), 0.0)
 
 

@@ -4,43 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from glassnet import files
 from glassnet.data.dataset import Array, Preparation
-from glassnet.data.kind import Axis
 from glassnet.data.kinds import KINDS
-from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, thread
+from glassnet.deck import ErrorTable, error_table
+from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, seen, thread
+from glassnet.explaining.explain_json import explain_json
 from glassnet.explaining.explain_page import explain_page
+from glassnet.explaining.explain_picture import explain_picture
 from glassnet.explaining.saliency import occlusion
-from glassnet.explaining.trace import Step, trace
-from glassnet.explaining.votes import Votes, vote_map, votes
+from glassnet.explaining.saliency_maps import SaliencyMap, saliency_maps
+from glassnet.explaining.scene import Scene
+from glassnet.explaining.trace import Step, sources, trace
+from glassnet.explaining.votes import Votes, hidden_votes, vote_map, votes
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.network import BothWays
+from glassnet.nets.layers import Max, Mean
+from glassnet.nets.network import PLAIN, BothWays, Criterion
 from glassnet.training.evaluate import softmax
 
 PIECE = 0.6  # of the greatest fall: what falls that far belongs to the piece that the answer hangs on
-MOST_VOTES = 1000  # a class, in JSON; the weaker ones are counted and summed
-
-
-@dataclass(frozen=True)
-class Scene:
-    """An example as a person meets it. picture: (1 or 3, H, W) bytes. axes: what its places are called.
-
-    ink: whether bright is ink, drawn dark on a page. sound: what it sounds like, as a data URI. noun: what it is.
-    piece: places a side that are covered at a time; a quarter of them unless given.
-    """
-
-    picture: NDArray[np.uint8]
-    axes: tuple[Axis, ...]
-    ink: bool = False
-    sound: str = ""
-    noun: str = "picture"
-    piece: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +40,8 @@ class Explanation:
     raw: (C, *S) as it was read. scene: as a person meets it. x: (1, C, *S) as the net sees it. steps: of x. views: the
     votes of x and, where the net is asked about it too, of its mirror image. votes: their mean. probability: (K,).
     occluded: (*S) how much the answer's logit falls where a piece is covered. voted: (*S') where in the last maps its
-    votes come from, or None.
+    votes come from, or None. right: the class that would be right, where that is known. criterion: how training counted
+    wrong answers. temperature: what votes were divided by after training.
     """
 
     name: str
@@ -67,6 +58,9 @@ class Explanation:
     probability: NDArray[np.float64]
     occluded: NDArray[np.float64]
     voted: NDArray[np.float64] | None
+    right: int | None = None
+    criterion: Criterion = PLAIN
+    temperature: float = 1.0
 
     @property
     def answer(self) -> int:
@@ -77,6 +71,25 @@ class Explanation:
     def runner_up(self) -> int:
         """The class it says next."""
         return int(np.argsort(-self.probability, kind="stable")[1])
+
+    @cached_property
+    def saliency(self) -> tuple[SaliencyMap, ...]:
+        """Which places the answer hangs on, by each method, made when it is first asked for."""
+        known = {"occlusion": self.occluded} if self.occluded.any() else {}
+        return saliency_maps(self.net, self.x, self.answer, self.scene.piece, len(self.views) > 1, known)
+
+    @property
+    def error(self) -> ErrorTable | None:
+        """The slides' error of this answer; None where the right one isn't known."""
+        return None if self.right is None else error_table(self.right, self.probability)
+
+    @property
+    def loss(self) -> float | None:
+        """What training pressed down: the cross-entropy of this answer; None where the right one isn't known."""
+        if self.right is None:
+            return None
+        trained = torch.as_tensor(self.votes.logit[None] * self.temperature)
+        return self.criterion.of(trained, torch.tensor([self.right])).item()
 
     def step(self, name: str) -> int:
         """The place of a step among the steps, by its name."""
@@ -90,6 +103,42 @@ class Explanation:
     def arithmetic(self, name: str, at: Place) -> Arithmetic:
         """One value written out. name: of the step, as "conv1". at: (feature, *place), from 0."""
         return arithmetic(self.steps[self.step(name)], at)
+
+    @cached_property
+    def hidden(self) -> tuple[tuple[int, Votes], ...]:
+        """How hidden categories came by their values, of x itself: (step, votes), from the classes down."""
+        return hidden_votes(self.steps)
+
+    def made_of(self, f: int, cast: Votes | None = None) -> tuple[str, ...]:
+        """The words that voting value f was made of, or most of, where it stands for a whole map; else nothing."""
+        cast = cast or self.votes
+        maker = cast.made_by
+        if maker < 0 or not isinstance(self.steps[maker].layer, (Max, Mean)) or not cast.values[f]:
+            return ()
+        spans = seen(self.steps, maker, cast.place(f)) or []
+        return tuple(axis.words(span) for axis, span in zip(self.scene.axes, spans, strict=False))
+
+    def where(self, f: int, cast: Votes | None = None) -> str:
+        """A voting value in words, counted from 1: "feature 12, row 3, column 5", "feature 12, “very good”".
+
+        cast: of whom, the classes' votes unless given.
+        """
+        cast = cast or self.votes
+        channel, *place = cast.place(f)
+        axes = self.scene.axes if place else ()
+        at = [f"{axis.name} {i + 1}" for axis, i in zip(axes, place, strict=True)]
+        what = "hidden category" if self._is_hidden(cast.made_by) else "feature"
+        return ", ".join((f"{what} {channel + 1}", *at, *(self.made_of(f, cast) if self.scene.spelt else ())))
+
+    def _is_hidden(self, step: int) -> bool:
+        """Whether a step's values are those of a fully connected layer, which have no place."""
+        while step >= 0 and self.steps[step].output.dim() == 2 and not isinstance(self.steps[step].layer, nn.Linear):
+            step = self._came_from[step][0]
+        return step >= 0 and isinstance(self.steps[step].layer, nn.Linear)
+
+    @cached_property
+    def _came_from(self) -> list[tuple[int, ...]]:
+        return sources(self.steps)
 
     def hangs_on(self) -> tuple[str, ...]:
         """Where the answer would fall furthest if a piece were covered, an axis at a time: "columns 3 to 5"."""
@@ -111,44 +160,21 @@ class Explanation:
         """The page of this explanation: one self-contained file."""
         return explain_page(self)
 
+    def png(self) -> bytes:
+        """The same as one picture, for a paper."""
+        return explain_picture(self)
+
     def save(self, path: str | Path) -> Path:
-        """Writes the page. Raises GlassnetError where that can't be done."""
-        files.write_file(Path(path), self.html())
+        """Writes the page, or a picture where the path ends in .png. Raises GlassnetError where that can't be done."""
+        files.write_file(Path(path), self.png() if Path(path).suffix.lower() == ".png" else self.html())
         return Path(path)
 
-    def as_json(self) -> dict[str, object]:
-        """As `glassnet explain --json` prints it: each class's votes, that add up to its logit."""
-        maker = self.steps[self.votes.made_by].name if self.votes.made_by >= 0 else "input"
-        return {
-            "input": self.name,
-            "class": self.classes[self.answer],
-            "score": float(self.probability[self.answer]),
-            "values_from": maker,
-            "views": len(self.views),
-            "hangs_on": list(self.hangs_on()),
-            "votes": {name: self._class_votes(k) for k, name in enumerate(self.classes)},
-        }
+    def as_json(self, saliency: bool = False) -> dict[str, object]:
+        """As `glassnet explain --json` prints it: each class's votes, that add up to its logit.
 
-    def _class_votes(self, k: int) -> dict[str, object]:
-        cast, order = self.votes, self.votes.strongest(k)
-        contribution = cast.contribution[k]
-        shown, rest = order[:MOST_VOTES], order[MOST_VOTES:]
-        return {
-            "logit": float(cast.logit[k]),
-            "probability": float(self.probability[k]),
-            "by_view": [float(view.logit[k]) for view in self.views],
-            "bias": float(cast.bias[k]),
-            "values": [
-                {
-                    "at": list(cast.place(int(f))),
-                    "value": float(cast.values[f]),
-                    "weight": float(cast.weights[k, f]),
-                    "vote": float(contribution[f]),
-                }
-                for f in shown
-            ],
-            "weaker": {"count": len(rest), "vote": float(contribution[rest].sum())},
-        }
+        saliency: also how much of each saliency map is left without learning, which may take long.
+        """
+        return explain_json(self, saliency)
 
 
 def explain(
@@ -161,11 +187,17 @@ def explain(
     tested: str = "",
     scene: Scene | None = None,
     both_ways: bool = False,
+    covered: bool = True,
+    right: int | None = None,
+    criterion: Criterion = PLAIN,
+    temperature: float = 1.0,
 ) -> Explanation:
     """Finds out why a net answers one example as it does. x: (1, C, *S), normalised, of the example `raw` (C, *S).
 
     scene: by default the example as a picture. both_ways: whether the net is asked about the mirror image too; a vote
-    being a product, the mean of two votes is the vote of the two values' mean.
+    being a product, the mean of two votes is the vote of the two values' mean. covered: whether pieces are covered to
+    see what the answer hangs on, which may take long; `occluded` is 0 everywhere if not. right, criterion,
+    temperature: as the explanation has them.
     """
     steps = tuple(trace(net, x))
     scene = scene or _by_its_axes(raw)
@@ -187,8 +219,13 @@ def explain(
         views=views,
         votes=cast,
         probability=probability,
-        occluded=occlusion(BothWays(net) if both_ways else net, x, answer, scene.piece),
+        occluded=(
+            occlusion(BothWays(net) if both_ways else net, x, answer, scene.piece) if covered else np.zeros(x.shape[2:])
+        ),
         voted=_voted(passes, views, answer),
+        right=right,
+        criterion=criterion,
+        temperature=temperature,
     )
 
 
@@ -196,7 +233,7 @@ def _by_its_axes(raw: Array) -> Scene:
     """An array that came without its kind, as the kind of so many axes shows it."""
     kind = next(kind for kind in KINDS.values() if kind.array_axes == raw.ndim - 1)
     preparation = Preparation(raw.shape)
-    return Scene(kind.picture(raw, preparation), kind.axes(preparation, raw), noun=kind.one)
+    return Scene(kind.picture(raw, preparation), kind.axes(preparation, raw), noun=kind.one, spelt=kind.looked_up)
 
 
 def _voted(passes: Sequence[Sequence[Step]], views: Sequence[Votes], k: int) -> NDArray[np.float64] | None:

@@ -28,14 +28,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Shown:
-    """One example: its name, its picture and, if it has one, its sound as data URIs, and the shares of two classes: of
-    the one said, and of the right or next one.
+    """One example: its name, its picture and, if it has one, its sound as data URIs, or its words as the net knows
+    them, and the shares of two classes: of the one said, and of the right or next one.
     """
 
     name: str
     image: str
     bars: tuple[Bar, ...]
     sound: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,16 @@ class Gallery:
         """Example i of the report."""
         if i not in self._drawn:
             sample = self.dataset.samples[int(self.report.rows[i])]
-            seen = self.kind.picture(sample.x, self.dataset.preparation)
+            seen, text = "", ""
+            if self.kind.looked_up:
+                (words,) = self.kind.axes(self.dataset.preparation, sample.x)
+                text = " ".join(word for word in words.at if word)
+            else:
+                seen = images.picture(self.kind.thumbnail(sample.x, self.dataset.preparation), self.ink)
             path = self.dataset.file(int(self.report.rows[i]))
             sound = images.sound(self.kind, path) if path is not None and self._sounding > 0 else ""
             self._sounding -= len(sound)
-            self._drawn[i] = Shown(sample.name, images.picture(seen, self.ink), self._bars(i), sound)
+            self._drawn[i] = Shown(sample.name, seen, self._bars(i), sound, text)
         return self._drawn[i]
 
     def cells(self) -> list[Cell]:

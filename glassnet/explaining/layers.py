@@ -20,7 +20,10 @@ ICON = 18  # pixels of the picture of what a value sees
 
 @dataclass(frozen=True)
 class LayerView:
-    """One line of the sheet. bars: lengths in pixels. sees_box: x, y, width, height inside an icon of ICON pixels."""
+    """One line of the sheet. bars: lengths in pixels. memory: of its weights and of the values of one example.
+
+    sees_box: x, y, width, height inside an icon of ICON pixels.
+    """
 
     number: str
     name: str
@@ -29,6 +32,7 @@ class LayerView:
     parameters_bar: int
     multiply_adds: str
     multiply_adds_bar: int
+    memory: str
     sees: str
     sees_box: tuple[float, float, float, float] | None
     matches: str
@@ -45,16 +49,16 @@ class Sheet:
     memory: str
 
 
-def sheet(net: ConvNet, rows: tuple[Row, ...], classes: int) -> Sheet:
-    """The sheet of a net."""
+def sheet(net: ConvNet, rows: tuple[Row, ...], classes: int, one: str) -> Sheet:
+    """The sheet of a net. one: the noun for what it is shown."""
     cost = total(rows)
     most = max(row.cost.parameters for row in rows), max(row.cost.multiply_adds for row in rows)
-    lines = tuple(_line(net, rows, i, most, classes) for i in range(len(rows)))
+    lines = tuple(_line(net, rows, i, most, classes, one) for i in range(len(rows)))
     memory = f"{bytes_read(cost.parameters * 4)} as float32; {bytes_read(activations(rows) * 4)} of values an example"
     return Sheet(lines, f"{cost.parameters:,}", f"{cost.multiply_adds:,}", memory)
 
 
-def _line(net: ConvNet, rows: tuple[Row, ...], i: int, most: tuple[int, int], classes: int) -> LayerView:
+def _line(net: ConvNet, rows: tuple[Row, ...], i: int, most: tuple[int, int], classes: int, one: str) -> LayerView:
     row, image = rows[i], rows[0].flow.shape
     sees, box = _sees(row, image)
     before = rows[max(i - 1, 0)].flow.shape
@@ -62,12 +66,13 @@ def _line(net: ConvNet, rows: tuple[Row, ...], i: int, most: tuple[int, int], cl
     features = _features(net) if first and image[0] in (1, 3) and len(image) == 3 else ()
     return LayerView(
         str(row.number) if row.number else "",
-        str(row.layer) if row.layer else "image",
+        str(row.layer) if row.layer else one,
         " × ".join(map(str, row.flow.shape)),
         f"{row.cost.parameters:,}" if row.cost.parameters else "–",
         _bar(row.cost.parameters, most[0]),
         f"{row.cost.multiply_adds:,}" if row.cost.multiply_adds else "–",
         _bar(row.cost.multiply_adds, most[1]),
+        bytes_read(4 * (row.cost.parameters + math.prod(row.flow.shape))) if row.layer else "–",
         sees,
         box,
         "" if features else _matches(row, before, classes),

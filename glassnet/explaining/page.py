@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from glassnet.words import bytes_read
 
 PAGES = Path(__file__).parent / "pages"
 SIZE = "@@SIZE@@"
+IMPORT = re.compile(r'^import .* from "\./(.*)";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=const|let|function)", re.MULTILINE)
 
 
 def render(template: str, parts: Mapping[str, object], where: str) -> str:
@@ -26,12 +29,29 @@ def render(template: str, parts: Mapping[str, object], where: str) -> str:
 
 
 def asset(name: str) -> str:
-    """A style or a script that goes into a page."""
+    """A style that goes into a page."""
     return (PAGES / name).read_text("utf-8")
+
+
+def script(name: str) -> str:
+    """A module with all that it imports as one, for a page that stands alone: each once, before what needs it."""
+    parts: dict[str, str] = {}
+
+    def add(one: str) -> None:
+        text = asset(one)
+        for needed in IMPORT.findall(text):
+            if needed not in parts:
+                add(needed)
+        parts[one] = EXPORT.sub("", IMPORT.sub("", text))
+
+    add(name)
+    return "".join(parts.values())
 
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["asset"] = lambda name: Markup(asset(name))
+    return environment

@@ -59,7 +59,7 @@ def training_page(outcome: Outcome, where: str) -> str:
         "curves": _curves(outcome),
         "kept": f"kept: epoch {outcome.best_epoch}",
         "net": str(outcome.net.spec),
-        "sheet": sheet(outcome.net, outcome.rows, len(dataset.classes)),
+        "sheet": sheet(outcome.net, outcome.rows, len(dataset.classes), dataset.one),
         "again": [
             *([outcome.command, f"glassnet evaluate {shlex.quote(where)} {shlex.quote(outcome.source)}"] * named),
             f"glassnet explain {shlex.quote(where)} FILE",

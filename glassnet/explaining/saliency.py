@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from glassnet.steps import finish
 
 BATCH = 64
 
@@ -22,23 +24,36 @@ def occlusion(
     of the piece, by default about a quarter of the input. Returns (*S): at each place the mean over all pieces that
     cover it; positive where the class needs it.
     """
+    return finish(occlusion_steps(net, x, k, window, stride))
+
+
+def occlusion_steps(
+    net: nn.Module, x: Tensor, k: int, window: int | None = None, stride: int | None = None, batch: int = BATCH
+) -> Generator[tuple[int, int], None, NDArray[np.float64]]:
+    """The same in steps of `batch` pieces, for those who have others waiting. Yields how many are done, of how many."""
     sizes = tuple(x.shape[2:])
     window = window or max(1, round(max(sizes) / 4))
     stride = stride or max(1, window // (4 if len(sizes) < 3 else 2))
     starts = [_starts(size, window, stride) for size in sizes]
     pieces = [tuple(slice(max(s, 0), s + window) for s in start) for start in itertools.product(*starts)]
     fall, times = np.zeros(sizes), np.zeros(sizes)
-    with torch.inference_mode():
-        whole = float(net(x)[0, k])
-        for begin in range(0, len(pieces), BATCH):
-            group = pieces[begin : begin + BATCH]
-            covered = x.repeat(len(group), *[1] * (x.dim() - 1))
-            for one, piece in zip(covered, group, strict=True):
-                one[(slice(None), *piece)] = 0
-            for piece, logit in zip(group, net(covered)[:, k].tolist(), strict=True):
-                fall[piece] += whole - logit
-                times[piece] += 1
+    whole = _asked(net, x, k)[0]
+    for begin in range(0, len(pieces), batch):
+        group = pieces[begin : begin + batch]
+        covered = x.repeat(len(group), *[1] * (x.dim() - 1))
+        for one, piece in zip(covered, group, strict=True):
+            one[(slice(None), *piece)] = 0
+        for piece, logit in zip(group, _asked(net, covered, k), strict=True):
+            fall[piece] += whole - logit
+            times[piece] += 1
+        yield begin + len(group), len(pieces)
     return fall / times
+
+
+def _asked(net: nn.Module, x: Tensor, k: int) -> list[float]:
+    with torch.inference_mode():
+        found: list[float] = net(x)[:, k].tolist()
+    return found
 
 
 def _starts(size: int, window: int, stride: int) -> Sequence[int]:

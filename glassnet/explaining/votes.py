@@ -46,20 +46,30 @@ class Votes:
         return tuple(int(i) for i in np.unravel_index(f, self.shape))
 
 
-def votes(steps: Sequence[Step]) -> Votes:
-    """The votes of a traced pass."""
-    last = steps[-1]
-    assert isinstance(last.layer, nn.Linear), "every net ends in fc"
+def votes(steps: Sequence[Step], at: int = -1) -> Votes:
+    """The votes of a traced pass. at: the step that counts them, a fully connected layer, by default the last."""
+    last = steps[at]
+    assert isinstance(last.layer, nn.Linear), "votes are counted by fc, and every net ends in one"
     values = last.inputs[0][0].double().cpu().numpy()
     weights = last.layer.weight.detach().double().cpu().numpy()
     bias = last.layer.bias.detach().double().cpu().numpy() if last.layer.bias is not None else np.zeros(len(weights))
     came_from = sources(steps)
-    made_by, shape = came_from[-1][0], values.shape
+    made_by, shape = came_from[at][0], values.shape
     while made_by >= 0 and isinstance(steps[made_by].layer, (nn.Flatten, nn.Dropout)):
         if isinstance(steps[made_by].layer, nn.Flatten):
             shape = tuple(steps[made_by].inputs[0].shape[1:])
         made_by = came_from[made_by][0]
     return Votes(values, weights, bias, made_by, shape)
+
+
+def hidden_votes(steps: Sequence[Step]) -> tuple[tuple[int, Votes], ...]:
+    """How hidden categories came by their values: the votes in each fully connected layer below the last.
+
+    Returns (step, votes) pairs, the layer next to the classes first; there a class is a hidden category, a logit its
+    value before its ReLU.
+    """
+    layers = [i for i, step in enumerate(steps[:-1]) if isinstance(step.layer, nn.Linear)]
+    return tuple((i, votes(steps, i)) for i in reversed(layers))
 
 
 def vote_map(steps: Sequence[Step], cast: Votes, k: int) -> Floats | None:

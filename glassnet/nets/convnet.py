@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from glassnet.nets import layers
 from glassnet.nets.blocks import Block, Embed, Phrases
@@ -57,8 +56,7 @@ class ConvNet(Network):
 
     def _cross_entropy(self, x: Tensor, y: Tensor, criterion: Criterion) -> tuple[Tensor, Tensor]:
         logits = self(x)  # (B, K)
-        loss = functional.cross_entropy(logits.float(), y, weight=criterion.weight, label_smoothing=criterion.smoothing)
-        return loss, logits
+        return criterion.of(logits, y), logits
 
 
 def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
@@ -100,7 +98,7 @@ def _initialise(module: nn.Module) -> None:
     elif isinstance(module, Residual):
         nn.init.zeros_(module.gain)
     elif isinstance(module, layers.Embed):
-        nn.init.uniform_(module.weight, -0.25, 0.25)  # as Kim 2014 does for words without a vector
+        nn.init.uniform_(module.weight, -0.1, 0.1)
         with torch.no_grad():
             module.weight[0] = 0
     if isinstance(module, layers.Phrases):

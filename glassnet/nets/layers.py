@@ -49,33 +49,38 @@ class Embed(nn.Module):
     """Of each word its own features. x: (B, 1, T) numbers of words, 0 for none. Returns (B, features, T).
 
     One-hot words (B, words, T) times a dense layer without bias, looked up. Nothing (0) has no features. still: whether
-    training leaves them as they are.
+    training leaves them as they are. ratio: (words, 1) what each word's features are scaled by.
     """
+
+    ratio: Tensor
 
     def __init__(self, words: int, features: int, still: bool = False) -> None:
         super().__init__()
         self.still = still
         self.weight = nn.Parameter(torch.empty(words, features))
+        self.register_buffer("ratio", torch.ones(words, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.detach() if self.still else self.weight
-        found = functional.embedding(x[:, 0].long(), weight, padding_idx=0)  # (B, T, features)
+        number = x[:, 0].long()  # (B, T)
+        found = functional.embedding(number, weight, padding_idx=0) * functional.embedding(number, self.ratio)
         return found.transpose(1, 2).contiguous()  # (B, features, T)
 
 
 class Phrases(nn.Conv1d):
     """Convolutions of several lengths side by side, as one of the longest: the weights beyond a shorter one are 0.
 
-    x: (B, C, T). Returns (B, features * lengths, T), the shortest first.
+    x: (B, C, T). Returns (B, features * lengths, T), the shortest first. spans: of each feature its part of the kernel.
     """
 
     def __init__(self, in_channels: int, features: int, shortest: int, longest: int) -> None:
         lengths = range(shortest, longest + 1)
         super().__init__(in_channels, features * len(lengths), longest, padding=(longest - 1) // 2)
+        starts = [(longest - size) // 2 for size in lengths]
+        self.spans = [range(s, s + size) for s, size in zip(starts, lengths, strict=True) for _ in range(features)]
         mask = torch.zeros(features * len(lengths), 1, longest)
-        for i, size in enumerate(lengths):
-            start = (longest - size) // 2
-            mask[i * features : (i + 1) * features, :, start : start + size] = 1
+        for one, span in zip(mask, self.spans, strict=True):
+            one[:, span.start : span.stop] = 1
         self.register_buffer("mask", mask, persistent=False)
         self.weight.register_hook(lambda grad: grad * mask.to(grad.device))  # type: ignore[no-untyped-call]
 

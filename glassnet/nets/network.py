@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,14 @@ class Criterion:
 
     smoothing: float = 0.0
     weight: Tensor | None = None
+
+    def of(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy, the mean over a batch. logits: (B, K). y: (B,)."""
+        exact = logits if logits.dtype == torch.float64 else logits.float()  # never in half precision
+        return functional.cross_entropy(exact, y, weight=self.weight, label_smoothing=self.smoothing)
+
+
+PLAIN = Criterion()
 
 
 @dataclass(frozen=True)

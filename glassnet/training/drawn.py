@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from glassnet.data.dataset import Dataset
+from glassnet.data.dataset import Array, Dataset
 from glassnet.data.kind import Kind, Limits
 from glassnet.data.kinds import KINDS
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted
 
 LEAST, PLACES = 10, 4  # examples of a class, places of an example
-MOST_SPLITS = 10
+MOST_SPLITS = 20
 
 
 @dataclass(frozen=True)
@@ -194,3 +194,20 @@ def reordered(part: Part, order: NDArray[np.int64], within: bool = False) -> Par
         return flat.gather(2, keys[behind.to(torch.uint8).argsort(dim=2, stable=True)])
 
     return replace(part, x=moved(part.x), held_x=moved(part.held_x))
+
+
+def one_shuffled(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Array, Array]:
+    """An example as the check sees it, and in a random order of its places: two (C, *S) of raw values, and the data set
+    whose values they are. Raises GlassnetError for too few examples.
+    """
+    random = np.random.default_rng(seed)
+    drawn = Drawn.of(dataset, random)
+    fitted = drawn.kind.fitted(dataset, drawn.rows)
+    x = torch.from_numpy(reduced(fitted, drawn.rows[:1], drawn.kind.check.sides) * np.float32(fitted.full_scale))
+    y = torch.from_numpy(drawn.y[:1])
+    part = Part(tuple(x.shape[1:]), len(dataset.classes), x, y, x, y, drawn.rows[:1])
+    moved = reordered(part, random.permutation(math.prod(x.shape[2:])), within=drawn.kind.looked_up)
+    as_given, shuffled = (
+        one[0].round().byte().numpy() if fitted.full_scale == 255 else one[0].numpy() for one in (x, moved.x)
+    )
+    return fitted, as_given, shuffled

@@ -76,10 +76,13 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
     augmentation = _augmentation(dataset, found) if varied else Augmentation()
     weight = _class_weight(split)
     tuned = settings.weights and not kind.looked_up  # vectors of words are but the beginning of a net
+    usual = min(max(_power_of_two(count / 40), BATCHES[0]), BATCHES[1])
+    batch = settings.batch or usual
+    rate = (TUNING if tuned else LEARNING) * kind.rate * math.sqrt(batch / usual)  # as noisy: Malladi et al. 2022
     recipe = Recipe(
         epochs=settings.epochs or max(1, round(default_epochs(count) * kind.epochs)),
-        batch=settings.batch or min(max(_power_of_two(count / 40), BATCHES[0]), BATCHES[1]),
-        learning_rate=settings.learning_rate or (TUNING if tuned else LEARNING) * kind.rate,
+        batch=batch,
+        learning_rate=settings.learning_rate or rate,
         weight_decay=0.02,
         smoothing=0.1,
         warm=0.1,
@@ -138,7 +141,7 @@ def _notes(
         axes = KINDS[dataset.kind].axes(dataset.preparation, None)
         notes += (f"varied: {augmentation.describe(axes)}{why}",)
     if augmentation.mirror_x:
-        notes += ("an answer is the mean over a picture and its mirror image",)
+        notes += (f"an answer is the mean over a {dataset.one} and its mirror image",)
     return notes
 
 

@@ -153,3 +153,11 @@ NAMES = {
     "visual words": "SIFT, visual words, linear SVM",
     "bag of words": "bag of words and pairs, logistic regression",
 }
+HOW = {
+    "the commonest class": "always the class that most of the training examples have",
+    "logistic regression": "on standardised values, C = 0.1",
+    "nearest neighbours": f"{NEIGHBOURS} of them, on standardised values; the nearer count for more",
+    "trees": f"{TREES} extremely randomised trees",
+    NAMES["visual words"]: f"SIFT on a grid, {WORDS} visual words, linear SVM, C = 0.01",
+    NAMES["bag of words"]: "TF-IDF of words and of pairs, C = 10",
+}

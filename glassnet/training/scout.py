@@ -13,8 +13,9 @@ from glassnet.data.loader import Loader
 from glassnet.data.split import Split
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import Spec
+from glassnet.training.answers import answers
 from glassnet.training.recipe import Recipe
-from glassnet.training.trainer import Trainer, answers
+from glassnet.training.trainer import Trainer
 
 LEARNT, ASKED = 5_000, 1_000  # examples
 BATCH = 64

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -50,7 +50,8 @@ class Share:
 class Suitability:
     """What was found. order: "matters", "nothing" or "unclear". fits: whether a ConvNet is the right choice, if that
     is known. p: of the order. drop: what shuffling costs. gain: the ConvNet's lead over the best competitor. scores:
-    accuracy of each. as_given, shuffled: accuracy of each order. notes: what was looked at, what was left out.
+    accuracy of each; spread: the same with intervals. runs: of each split, the accuracy of each order, the given first;
+    as_given, shuffled: their means over the splits. notes: what was looked at, what was left out.
     """
 
     order: str
@@ -61,6 +62,8 @@ class Suitability:
     gain: Share
     best: str
     scores: dict[str, float]
+    spread: dict[str, Share]
+    runs: tuple[tuple[float, ...], ...]
     as_given: float
     shuffled: tuple[float, ...]
     examples: int
@@ -77,6 +80,7 @@ class Suitability:
             "effect": {"drop": self.drop.value, "low": self.drop.low, "high": self.drop.high},
             "gain": {"over": self.best, "gain": self.gain.value, "low": self.gain.low, "high": self.gain.high},
             "scores": self.scores,
+            "intervals": {name: [one.low, one.high] for name, one in self.spread.items()},
             "as_given": self.as_given,
             "shuffled": list(self.shuffled),
             "examples": self.examples,
@@ -87,11 +91,15 @@ class Suitability:
 
 @dataclass(frozen=True)
 class Checking:
-    """How far a check is. what: in words."""
+    """How far a check is. what: in words. runs: accuracies so far, of every order of every split. spread: of the
+    ConvNet and its competitors so far.
+    """
 
     what: str
     done: int
     total: int
+    runs: tuple[float, ...] = ()
+    spread: Mapping[str, Share] = field(default_factory=dict)
 
 
 def examine(dataset: Dataset, seed: int = 0) -> Generator[Checking, None, Suitability]:
@@ -102,14 +110,28 @@ def examine(dataset: Dataset, seed: int = 0) -> Generator[Checking, None, Suitab
     random = np.random.default_rng([seed, ORDERS_DRAWN])
     drawn = Drawn.of(dataset, random)
     with using(1):
-        p, drop, given, shuffled = yield from _test_order(drawn, seed, random)
-        scores, gains, best, missing = yield from _compare(drawn, seed)
-    gain = _corrected(gains, drawn.kind.check, len(drawn))
+        p, drop, runs = yield from _test_order(drawn, seed, random)
+        spread, gain, best, missing = yield from _compare(drawn, seed)
+    scores, (given, *shuffled) = {name: one.value for name, one in spread.items()}, runs.mean(0).tolist()
     examples = min(len(drawn), drawn.kind.check.train + drawn.kind.check.test)
     order, fits, verdict = judge(p, drop, gain, best, scores[best], examples)
     notes = (f"{examples:,} of {dataset.counted()}, drawn with seed {seed}", *missing)
     return Suitability(
-        order, fits, verdict, p, drop, gain, best, scores, given, shuffled, examples, time.perf_counter() - begun, notes
+        order=order,
+        fits=fits,
+        verdict=verdict,
+        p=p,
+        drop=drop,
+        gain=gain,
+        best=best,
+        scores=scores,
+        spread=spread,
+        runs=tuple(tuple(one) for one in runs.tolist()),
+        as_given=given,
+        shuffled=tuple(shuffled),
+        examples=examples,
+        seconds=time.perf_counter() - begun,
+        notes=notes,
     )
 
 
@@ -139,11 +161,11 @@ def judge(p: float, drop: Share, gain: Share, best: str, score: float, examples:
         return "unclear", None, f"Cannot tell with {examples:,} examples; about {about:,} would do. {reaches}."
     if gain.low > 0:
         lead = f"{_points(gain.value)} points ({_points(gain.low)} to {_points(gain.high)})"
-        return "matters", True, f"Yes. Order matters: shuffling costs {cost}, and a ConvNet beats {best} by {lead}."
+        return "matters", True, f"Yes. Order matters: shuffling costs {cost}. A ConvNet beats {best} by {lead}."
     small = " It is a small effect: neighbours may just be related." if drop.high < SMALL_EFFECT else ""
-    if gain.high < 0:
-        return "matters", False, f"Order matters (shuffling costs {cost}), but {best} is better at this size.{small}"
-    return "matters", True, f"Order matters (shuffling costs {cost}), but {best} does as well at this size.{small}"
+    is_worse = gain.high < 0
+    beside = f"At this size a ConvNet is {'worse' if is_worse else 'no better'} than {best}"
+    return "matters", not is_worse, f"Order matters: shuffling costs {cost}. {beside}.{small}"
 
 
 def _orders(drawn: Drawn, seed: int, random: np.random.Generator) -> Iterator[tuple[int, Part]]:
@@ -167,8 +189,8 @@ def _rank(likelihood: NDArray[np.float64]) -> float:
 
 def _test_order(
     drawn: Drawn, seed: int, random: np.random.Generator
-) -> Generator[Checking, None, tuple[float, Share, float, tuple[float, ...]]]:
-    """The permutation test: p, what shuffling costs, the accuracy as given and of each order."""
+) -> Generator[Checking, None, tuple[float, Share, NDArray[np.float64]]]:
+    """The permutation test: p, what shuffling costs, the accuracy (splits, orders), the given order first."""
     total = drawn.splits * (1 + ORDERS)
     probe, convnet = _nets(drawn.kind)
     likelihood: list[float] = []
@@ -181,10 +203,10 @@ def _test_order(
         accuracy.append(float(hits.mean()))
         lost[moved.held] += hits if given else -hits / ORDERS
         asked[moved.held] += given
-        yield Checking("trainings of orders", len(likelihood), total)
-    by_order = np.array(accuracy).reshape(drawn.splits, -1).mean(0)
+        yield Checking("trainings of orders", len(likelihood), total, tuple(accuracy))
+    runs = np.array(accuracy).reshape(drawn.splits, -1)
     p = _rank(np.array(likelihood).reshape(drawn.splits, -1))
-    return p, _drop(by_order, lost[asked > 0] / asked[asked > 0]), float(by_order[0]), tuple(by_order[1:].tolist())
+    return p, _drop(runs.mean(0), lost[asked > 0] / asked[asked > 0]), runs
 
 
 def _drop(by_order: NDArray[np.float64], differences: NDArray[np.float64]) -> Share:
@@ -202,8 +224,8 @@ def _drop(by_order: NDArray[np.float64], differences: NDArray[np.float64]) -> Sh
 
 def _compare(
     drawn: Drawn, seed: int
-) -> Generator[Checking, None, tuple[dict[str, float], NDArray[np.float64], str, tuple[str, ...]]]:
-    """Accuracies of the ConvNet and of every competitor, and the ConvNet's lead over the best on each split."""
+) -> Generator[Checking, None, tuple[dict[str, Share], Share, str, tuple[str, ...]]]:
+    """Accuracies of the ConvNet and of every competitor, and the ConvNet's lead over the best."""
     limits, convnet = drawn.kind.check, _nets(drawn.kind)[1]
     entrants, missing = rivals.entrants(drawn)
     found: dict[str, list[float]] = {name: [] for name in ("ConvNet", *entrants)}
@@ -213,10 +235,10 @@ def _compare(
         found["ConvNet"].append(float(hits.mean()))
         for name, rival in entrants.items():
             found[name].append(float((rival(train, test, seed + s) == drawn.y[test]).mean()))
-        yield Checking("splits with competitors", s + 1, GAINS)
-    scores = {name: float(np.mean(each)) for name, each in found.items()}
-    best = max(entrants, key=lambda name: scores[name])
-    return scores, np.array(found["ConvNet"]) - np.array(found[best]), best, missing
+        spread = {name: _corrected(np.array(each), limits, len(drawn)) for name, each in found.items()}
+        yield Checking("splits with competitors", s + 1, GAINS, spread=spread)
+    best = max(entrants, key=lambda name: spread[name].value)
+    return spread, _corrected(np.array(found["ConvNet"]) - found[best], limits, len(drawn)), best, missing
 
 
 def _nets(kind: Kind) -> tuple[Spec, Spec]:
@@ -225,9 +247,11 @@ def _nets(kind: Kind) -> tuple[Spec, Spec]:
 
 
 def _corrected(gains: NDArray[np.float64], limits: Limits, examples: int) -> Share:
-    """The mean lead with an interval that knows that the splits share examples: Nadeau and Bengio 2003."""
+    """The mean with an interval that knows that the splits share examples: Nadeau, Bengio 2003. Of one split: none."""
     from scipy import stats
 
+    if len(gains) < 2:
+        return Share(float(gains[0]), math.nan, math.nan)
     train, test = sizes(limits, examples)
     half = float(stats.t.ppf(0.975, len(gains) - 1)) * math.sqrt(gains.var(ddof=1) * (1 / len(gains) + test / train))
     return Share(float(gains.mean()), float(gains.mean()) - half, float(gains.mean()) + half)

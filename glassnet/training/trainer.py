@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from glassnet.data.loader import Batch, Loader, memory_format, step_seed
 from glassnet.errors import GlassnetError
 from glassnet.nets.network import Criterion, Network
+from glassnet.training.answers import answers, autocast
 from glassnet.training.calibration import calibrated_loss
 from glassnet.training.checkpoints import Snapshot
 from glassnet.training.muon import Muon
@@ -91,10 +92,13 @@ class Trainer:
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
+        self.judged = torch.empty(0)  # (n, K) logits of the held-out examples after the newest epoch
+        self.by_hand: list[str] = []  # what a person did to this training while it ran
         self.at = _Position()
         self.average = copy.deepcopy(net).eval()
         self._averaged = _floats(self.average)
         self._current = _floats(net)
+        self._stopped = False
         self._drops = any(isinstance(module, nn.Dropout) for module in net.modules())
 
     @property
@@ -108,7 +112,7 @@ class Trainer:
         Raises GlassnetError at the first loss that is not a number.
         """
         phase = self.net.phases()[0]
-        while self.at.epoch < self.recipe.epochs:
+        while self.at.epoch < self.recipe.epochs and not (self._stopped and self.history):
             self.net.train()
             begun = time.perf_counter()
             for batch in self.train.shuffled(self.at.epoch, self.at.step):
@@ -120,10 +124,19 @@ class Trainer:
                 self._clock(time.perf_counter() - begun)
                 if self.at.step < self.train.steps:
                     yield self._progress(phase.name)
+                    if self._stopped:
+                        break
                 begun = time.perf_counter()
             yield self._end_epoch(phase.name)
         self.net.load_state_dict(self.best)
         self.net.eval()
+
+    def stop(self) -> None:
+        """Makes the epoch that is under way the last, after the step that was just taken or the first one."""
+        self._stopped = True
+        at, epochs = self.at, self.recipe.epochs
+        where = f"after {at.epoch}" if not at.step and at.epoch else f"in epoch {at.epoch + 1}"
+        self.by_hand.append(f"stopped by hand {where} of {epochs} epochs")
 
     def snapshot(self) -> Snapshot:
         """The whole state, to go on from bit for bit."""
@@ -137,6 +150,7 @@ class Trainer:
             "at": asdict(self.at),
             "history": [asdict(epoch) for epoch in self.history],
             "best_epoch": self.best_epoch,
+            "by_hand": list(self.by_hand),
         }
         kept = {
             name: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for name, t in tensors.items()
@@ -159,6 +173,9 @@ class Trainer:
         self.at = _Position(**facts["at"])
         self.history = [Epoch(**epoch) for epoch in facts["history"]]
         self.best_epoch = int(str(facts["best_epoch"]))
+        told = facts.get("by_hand", [])
+        assert isinstance(told, list), "written by snapshot"
+        self.by_hand = [str(one) for one in told]
 
     def _step(
         self, batch: Batch, objective: Callable[[Tensor, Tensor, Criterion], tuple[Tensor, Tensor]]
@@ -198,7 +215,7 @@ class Trainer:
         """Judges the epoch on the held-out examples, keeps its weights if they are the best, and starts the next."""
         begun = time.perf_counter()
         logits, y = answers(self.average, self.held, self.recipe.precision)
-        held_loss = calibrated_loss(logits, y)
+        held_loss, self.judged = calibrated_loss(logits, y), logits
         self._clock(time.perf_counter() - begun)
         at = self.at
         epoch = Epoch(
@@ -242,26 +259,6 @@ class Trainer:
 def _floats(net: nn.Module) -> list[Tensor]:
     """Weights and running statistics, without counters."""
     return [tensor.detach() for tensor in net.state_dict().values() if tensor.is_floating_point()]
-
-
-def answers(net: nn.Module, loader: Loader, precision: str = "float32") -> tuple[Tensor, Tensor]:
-    """Logits (N, K) float32 and classes (N,) of every example of a loader, in order, on the CPU. net: evaluating."""
-    parts = list(answers_by_batch(net, loader, precision))
-    return torch.cat([logits for logits, _ in parts]), torch.cat([y for _, y in parts])
-
-
-def answers_by_batch(net: nn.Module, loader: Loader, precision: str = "float32") -> Iterator[tuple[Tensor, Tensor]]:
-    """The same, as it comes."""
-    assert not net.training, "batch norm must use what it learnt"
-    for batch in loader.in_order():
-        with torch.no_grad(), autocast(loader.device, precision):
-            logits = net(batch.x).float().cpu()
-        yield logits, batch.y.cpu()
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Where bfloat16 is chosen, products are computed in it and sums and weights kept in float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def _optimizers(net: nn.Module, recipe: Recipe) -> list[Optimizer]:

@@ -11,7 +11,7 @@ from glassnet.doors.inputs import find_data
 from glassnet.doors.screen import console, fact, line, read
 from glassnet.steps import finish
 from glassnet.training.suitability import Suitability, examine
-from glassnet.words import duration, listed
+from glassnet.words import duration, listed, percent
 
 BAR = 40  # letters of a score
 
@@ -37,13 +37,18 @@ def report(screen: Console, found: Suitability) -> None:
     screen.print()
     screen.print(found.verdict, style="bold")
     screen.print()
-    scores = {**found.scores, "ConvNet, places shuffled": sum(found.shuffled) / len(found.shuffled)}
-    width = max(map(len, scores))
-    for name, score in sorted(scores.items(), key=lambda one: -one[1]):
+    width = max(map(len, found.scores))
+    for name, score in sorted(found.scores.items(), key=lambda one: -one[1]):
         style = "bold" if name == "ConvNet" else ""
         screen.print(f"{name:<{width}}  {score * 100:5.1f} %  {'█' * round(score * BAR)}", style=style)
     screen.print()
     tried = len(found.shuffled)
+    shuffled = sum(found.shuffled) / tried
+    screen.print(
+        fact(
+            "cost", f"as given {percent(found.as_given)}, shuffled {percent(shuffled)}: a ConvNet trained half as long"
+        )
+    )
     as_good = round(found.p * (tried + 1)) - 1
     screen.print(
         fact("order", f"p = {found.p:.2f}: {as_good} of {tried} random orders are as easy to learn as the given")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import output_file, print_json, say, typed
-from glassnet.doors.inputs import read_one
+from glassnet.doors.inputs import read_one, right_class
 
 if TYPE_CHECKING:
     from glassnet.explaining.explanation import Explanation
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 PRINTED = 12  # pixels a side of the largest picture whose sums are printed
 
 
-def explain(folder: Path, asked: str, out: Path | None, json: bool) -> None:
+def explain(folder: Path, asked: str, out: Path | None, right: str | None, json: bool) -> None:
     """Leaves a page; the votes are the JSON."""
     card = read_card(folder)
-    page = output_file(out, f"explain-{_plain(asked)}.html", ".html", ".htm")
+    right = right_class(card.classes, asked, right)
+    page = output_file(out, f"explain-{_plain(asked)}.html", ".html", ".htm", ".png")
     one = read_one(asked, card.kind, card.preparation, card.full_scale)
     from glassnet.doors.library import explain_input
     from glassnet.doors.model import Model
 
-    found_out = explain_input(Model.load(folder), one)
+    found_out = explain_input(Model.load(folder), one, right)
     found_out.save(page)
     if json:
-        print_json({**found_out.as_json(), "page": str(page)})
+        print_json({**found_out.as_json(saliency=True), "page": str(page)})
         return
     _print(found_out, page)
     source = str(card.data.get("source") or "")

@@ -1,0 +1,167 @@
+"""The lab's HTTP API and its page. Every answer comes from the same net that the command line asks."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from pydantic import Field
+
+from glassnet import __version__
+from glassnet.doors.lab import asking, board, checking, looking, passes, trainings
+from glassnet.doors.lab.asked import Asked
+from glassnet.doors.lab.compute import Compute
+from glassnet.doors.lab.limits import Refused
+from glassnet.doors.lab.nets import Nets, feature_names
+from glassnet.errors import GlassnetError
+
+WEB = Path(__file__).parent / "web"
+SHARED = Path(__file__).parents[2] / "explaining" / "pages"  # scripts and style that the self-contained pages have too
+VIEWS = ("draw", "look", "learn", "ask", "check")
+UNFIT: dict[int | str, dict[str, Any]] = {
+    422: {
+        "description": "a field is missing or beyond its limits; one line",
+        "content": {"application/json": {"example": {"error": "x: field required"}}},
+    }
+}
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+class Drawn(Asked):
+    """A drawing and where its knobs stand."""
+
+    shift: float = Field(0.0, ge=-64, le=64, description="pixels")
+    scale: float = Field(1.0, ge=0.1, le=4)
+    rotate: float = Field(0.0, ge=-360, le=360, description="degrees")
+    weight: float = Field(1.0, ge=0.5, le=64, description="pixels")
+
+    def knobs(self) -> dict[str, float]:
+        """By name."""
+        return {"shift": self.shift, "scale": self.scale, "rotate": self.rotate, "weight": self.weight}
+
+
+def lab(named: Path | None = None) -> FastAPI:
+    """The app. named: the model folder that the pages open on; the slides' net if none."""
+    nets, compute = Nets(named), Compute()
+
+    @asynccontextmanager
+    async def open_and_close(_app: FastAPI) -> AsyncIterator[None]:
+        await compute(lambda: passes.warm_up(nets.open(nets.first)))
+        yield
+        await checking.close(app)
+        await trainings.close(app)
+        compute.close()
+
+    app = FastAPI(
+        title="glassnet", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        description="The nets of this machine: what they say, and why.", lifespan=open_and_close, responses=UNFIT,
+    )  # fmt: skip
+    app.state.nets, app.state.compute = nets, compute
+    _errors(app)
+    _nets(app, nets, compute)
+    looking.routes(app, nets, compute)
+    checking.routes(app)
+    asking.routes(app, nets, compute)
+    trainings.routes(app)
+    _pages(app)
+    return app
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(GlassnetError)
+    async def told(_request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 400)
+
+    @app.exception_handler(Refused)
+    async def refused(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Refused)
+        headers = {"retry-after": "1"} if error.status == 503 else None
+        return JSONResponse({"error": error.why}, error.status, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def unfit(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+        return JSONResponse({"error": f"{where}: {first['msg'].lower()}"}, 422)
+
+    @app.exception_handler(Exception)
+    async def broken(_request: Request, _error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "something broke here; the terminal of glassnet serve says what"}, 500)
+
+
+def _nets(app: FastAPI, nets: Nets, compute: Compute) -> None:
+    @app.get("/api/nets", summary="The nets that can be opened")
+    async def every_net() -> dict[str, Any]:
+        return {"first": nets.first, "nets": ["slides", *nets.folders()]}
+
+    @app.get("/api/nets/{name}", summary="One net: its text, classes and shape")
+    async def one_net(name: str) -> dict[str, Any]:
+        described = await compute(lambda: passes.described(name, nets.open(name)))
+        return {**described, "features": feature_names(name)}
+
+    @app.post("/api/nets/{name}/pass", summary="Every map and vote for one example")
+    async def one_pass(name: str, asked: Asked) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            model = nets.open(name, asked.hands())
+            return passes.one_pass(model, passes.raw(model, asked.x))
+
+        return await compute(work)
+
+    @app.post("/api/nets/{name}/draw", summary="The same for a drawing, moved, scaled, turned and thickened")
+    async def drawn(name: str, asked: Drawn) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            model = nets.open(name, asked.hands())
+            ink = board.turned(passes.as_ink(passes.raw(model, asked.x)), **asked.knobs())
+            x = passes.as_bytes(ink)[None]
+            return {
+                **passes.one_pass(model, x),
+                "x": base64.b64encode(x.tobytes()).decode(),
+                "letter": board.letter_of(passes.as_ink(passes.raw(model, asked.x))),
+            }
+
+        return await compute(work)
+
+    @app.post("/api/nets/{name}/sweep", summary="What each slider's every position would bring")
+    async def sweep(name: str, asked: Drawn) -> dict[str, Any]:
+        def work(knob: str) -> dict[str, Any]:
+            model = nets.open(name, asked.hands())
+            return passes.swept(model, passes.raw(model, asked.x), knob, asked.knobs())
+
+        return {knob: await compute(partial(work, knob)) for knob in board.KNOBS}  # a stroke needn't wait for all four
+
+    @app.get("/api/nets/{name}/example", summary="An example that the net can be tried on")
+    async def example(name: str, which: int = 0) -> dict[str, Any]:
+        return await compute(lambda: passes.example(nets.open(name), which))
+
+    @app.get("/api/letters/{letter}", summary="A letter of the slides as a drawing")
+    async def letter(letter: str, size: Annotated[int, Query(ge=5, le=64)] = 9) -> dict[str, str]:
+        from glassnet.data.xo import CLASSES, Knobs, draw
+
+        if letter not in CLASSES:
+            raise GlassnetError("letter", expected="X or O", found=letter, fix="Choose one")
+        return {"x": base64.b64encode(passes.as_bytes(draw(letter, Knobs(size))).tobytes()).decode()}
+
+
+def _pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    @app.get("/{view}", include_in_schema=False)
+    async def page(view: str = "draw") -> FileResponse:
+        if view not in (*VIEWS, "api"):
+            raise Refused(404, "there is no such page")
+        return FileResponse(WEB / "index.html", media_type="text/html")
+
+    @app.get("/web/{file}", include_in_schema=False)
+    async def asset(file: str) -> FileResponse:
+        for folder in (WEB, SHARED):
+            path = folder / file
+            if path.suffix in TYPES and path.name == file and path.is_file():
+                return FileResponse(path, media_type=TYPES[path.suffix])
+        raise Refused(404, "there is no such file")

@@ -1,0 +1,230 @@
+"""Ask: what a net says of a file, of words or of numbers, and why. The HTTP API of a model, and what the page draws."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import HTMLResponse
+from numpy.typing import NDArray
+
+from glassnet.data.kinds import KINDS
+from glassnet.doors.inputs import Input
+from glassnet.doors.lab import hearing, multipart
+from glassnet.doors.lab.compute import Compute
+from glassnet.doors.lab.multipart import MOST_FILES
+from glassnet.doors.lab.nets import Nets
+from glassnet.doors.lab.questions import JSON, Question, Words, example_files, media, question, questions, sounds_like
+from glassnet.doors.lab.reasons import reasons
+from glassnet.doors.library import scene_of
+from glassnet.doors.model import Model
+from glassnet.explaining import images
+from glassnet.explaining.explanation import Explanation, explain
+from glassnet.explaining.numbers import packed
+from glassnet.explaining.saliency import occlusion_steps
+from glassnet.nets.network import BothWays
+
+AN_X = [[1 if 0 < i < 8 and j in (i, 8 - i) else -1 for j in range(9)] for i in range(9)]
+AT_ONCE = 8  # pieces that are covered before others get their turn
+NET = Query("", max_length=200, description="which net; the one that the server was started with if left out")
+NAME = Query("", max_length=1000, description="the file's name, to be given back; no file is opened by it")
+TOP = Query(None, ge=1, description="only the strongest classes, so many")
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+BYTES = {"schema": BINARY, "description": "the bytes of one file"}
+WORDS = {
+    "schema": Words.model_json_schema(),
+    "examples": {
+        "a sentence": {"value": {"text": "a gripping, beautiful film"}},
+        "numbers": {"value": {"x": AN_X}},
+    },
+}
+FILES = {"type": "array", "items": BINARY, "maxItems": MOST_FILES, "description": "files, each answered for itself"}
+FORM = {"schema": {"type": "object", "properties": {"file": FILES}}}
+ONE = {"requestBody": {"required": True, "content": {"application/octet-stream": BYTES, JSON: WORDS}}}
+SOUND = {"requestBody": {"required": True, "content": {"application/octet-stream": BYTES}}}
+SOME = {"requestBody": {"required": True, "content": {**ONE["requestBody"]["content"], multipart.KIND: FORM}}}  # type: ignore[dict-item]
+ANSWER = {"input": "one.png", "class": "cat", "score": 0.98, "votes": {"cat": 0.98, "dog": 0.02}}
+UNREADABLE = {"input": "torn.png", "error": "is damaged: image file is truncated"}
+REFUSED = {"error": "notes.txt: is in no picture format that glassnet reads, or damaged. This net is asked about ..."}
+TOLD: dict[int | str, dict[str, Any]] = {
+    400: {"description": "what was asked can't be read; one line", "content": {JSON: {"example": REFUSED}}},
+    413: {"description": "a body over 10,000,000 bytes"},
+    415: {"description": "a body of a kind that isn't taken"},
+    503: {"description": "too many wait; retry-after says how long"},
+    504: {"description": "it took over 60 seconds"},
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    **TOLD,
+    200: {
+        "description": "an answer; of a form, {answers: [...]} in the files' order, each with its own error if any",
+        "content": {
+            JSON: {
+                "examples": {
+                    "one": {"value": ANSWER},
+                    "a form": {"value": {"answers": [ANSWER, UNREADABLE]}},
+                }
+            }
+        },
+    },
+}
+
+
+def routes(app: FastAPI, nets: Nets, compute: Compute) -> None:
+    """POST /api/predict, /api/explain, /api/explain.html, /api/covered, /api/heard; GET the examples of a net."""
+    _answers(app, nets, compute)
+    _pieces(app, nets, compute)
+
+    @app.get("/api/nets/{name}/examples", summary="The examples that lie in a model's folder")
+    async def examples(name: str) -> dict[str, list[str]]:
+        return {"examples": await compute(lambda: list(example_files(nets.open(name))))}
+
+
+def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
+    @app.post(
+        "/api/predict",
+        summary="What a net says of a file, of words or of numbers",
+        openapi_extra=SOME,
+        responses=ANSWERS,
+    )
+    async def predict(
+        request: Request, net: str = NET, name: str = NAME, top: int | None = TOP, picture: bool = False
+    ) -> dict[str, Any]:
+        """As `glassnet predict --json`: input, class, score, votes. picture: a small one comes too, as a data URI."""
+        body, kind = await request.body(), request.headers.get("content-type", "")
+
+        def work() -> dict[str, Any]:
+            model = nets.open(net or nets.first)
+            if media(kind) == multipart.KIND:
+                given = [asked.one for asked in questions(model, body, kind)]
+                return {"answers": [said.as_json(top) for said in model.answer_inputs(given)]}
+            asked = question(model, name, body, kind)
+            drawn = {"picture": _thumbnail(model, asked.one)} if picture else {}
+            return {**answered(model, asked.one, top), **drawn}
+
+        return await compute(work)
+
+    @app.post("/api/explain", summary="Why a net says what it says of one example", openapi_extra=ONE, responses=TOLD)
+    async def why(request: Request, net: str = NET, name: str = NAME, covered: bool = True) -> dict[str, Any]:
+        """As `glassnet explain --json`, with what the page draws. covered: also what it hangs on, which takes long."""
+        model, asked, found = await _asked(request, net, name)
+        if covered:
+            found = await _cover(request, found)
+        return await compute(lambda: {**reasons(model, asked, found), "prediction": answered(model, asked.one)})
+
+    @app.post("/api/explain.html", summary="The same as a page that stands alone", openapi_extra=ONE, responses=TOLD)
+    async def page(request: Request, net: str = NET, name: str = NAME) -> HTMLResponse:
+        _, _, found = await _asked(request, net, name)
+        found = await _cover(request, found)
+        return HTMLResponse(await compute(found.html), headers={"content-disposition": "attachment"})
+
+    @app.post(
+        "/api/covered", summary="What the answer hangs on, covered piece by piece", openapi_extra=ONE, responses=TOLD
+    )
+    async def covered(request: Request, net: str = NET, name: str = NAME) -> dict[str, Any]:
+        _, _, found = await _asked(request, net, name)
+        found = await _cover(request, found)
+        return {
+            "occluded": {"shape": list(found.occluded.shape), "values": packed(found.occluded)},
+            "hangs_on": list(found.hangs_on()),
+        }
+
+    async def _asked(request: Request, net: str, name: str) -> tuple[Model, Question, Explanation]:
+        body, kind = await request.body(), request.headers.get("content-type", "")
+
+        def work() -> tuple[Model, Question, Explanation]:
+            model = nets.open(net or nets.first)
+            asked = question(model, name, body, kind)
+            return model, asked, explained(model, asked)
+
+        return await compute(work)
+
+    async def _cover(request: Request, found: Explanation) -> Explanation:
+        """Covers some pieces at a time, so that others are answered in between; ends when nobody waits any more."""
+        net = BothWays(found.net) if len(found.views) > 1 else found.net
+        steps = occlusion_steps(net, found.x, found.answer, found.scene.piece, batch=AT_ONCE)
+        while not await request.is_disconnected():
+            occluded = await compute(lambda: _next(steps))
+            if occluded is not None:
+                return replace(found, occluded=occluded)
+        steps.close()
+        return found
+
+
+def _pieces(app: FastAPI, nets: Nets, compute: Compute) -> None:
+    @app.post(
+        "/api/heard",
+        summary="A sound of which only some pieces are left, and what a net says of it",
+        openapi_extra=SOUND,
+        responses=TOLD,
+    )
+    async def heard(
+        request: Request,
+        net: str = NET,
+        name: str = NAME,
+        pieces: str = Query(
+            description="bands and moments, from 0, as 0-13:14-28, several with commas", examples=["0-13:14-28"]
+        ),
+    ) -> dict[str, Any]:
+        body = await request.body()
+
+        def work() -> dict[str, Any]:
+            model = nets.open(net or nets.first)
+            asked = question(model, name, body, "")
+            kept = hearing.only(model, asked, hearing.spans(model, pieces))
+            one = question(model, "pieces.wav", kept, "").one
+            return {"sound": data_uri(kept, "audio/wav"), "prediction": answered(model, one)}
+
+        return await compute(work)
+
+
+def answered(model: Model, one: Input, top: int | None = None) -> dict[str, Any]:
+    """As `glassnet predict --json` prints it."""
+    return next(model.answer_inputs([one])).as_json(top)
+
+
+def explained(model: Model, asked: Question) -> Explanation:
+    """Why a net answers as it does, nothing covered yet. Its name is shown and opens no file."""
+    one, card = asked.one, model.card
+    assert one.x is not None, "question raises where it can't be read"
+    wav = sounds_like(model, asked.data)
+    scene = replace(scene_of(model, replace(one, name="")), sound=data_uri(wav, "audio/wav") if wav else "")
+    name = one.name if one.windows is None else f"{one.name} (its loudest part)"
+    looks = model.look(one.x[None])
+    return explain(
+        model.net,
+        model.classes,
+        one.x,
+        looks,
+        name,
+        model.name,
+        model.tested,
+        scene,
+        card.both_ways,
+        covered=False,
+    )
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """Bytes as an address that holds them."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _thumbnail(model: Model, one: Input) -> str:
+    card = model.card
+    assert one.x is not None, "question raises where it can't be read"
+    ink = bool(card.preparation.settings.get("ink"))
+    return images.picture(KINDS[card.kind].thumbnail(one.x, card.preparation), ink)
+
+
+def _next(steps: Generator[tuple[int, int], None, NDArray[np.float64]]) -> NDArray[np.float64] | None:
+    """One more step; what came of them all after the last."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        found: NDArray[np.float64] = end.value
+        return found
+    return None

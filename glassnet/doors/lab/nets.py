@@ -1,0 +1,98 @@
+"""The nets that the lab can open: the slides' own, and the models in the folder where it was started."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from glassnet.doors.folder import MODELS, is_model
+from glassnet.doors.lab.slides import FEATURES, slides_model
+from glassnet.doors.model import Model
+from glassnet.errors import GlassnetError
+
+OPEN = 8  # nets, and changed copies of them, that are kept in memory
+SLIDES = "slides"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One weight set by hand. key: its tensor. at: its place there."""
+
+    key: str
+    at: tuple[int, ...]
+    value: float
+
+
+class Nets:
+    """Opens nets by name. A name stands for a folder only if it was found: no path is ever taken from a request."""
+
+    def __init__(self, named: Path | None = None) -> None:
+        self._named = named
+        self._open: OrderedDict[tuple[str, tuple[Change, ...]], tuple[float, Model]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def first(self) -> str:
+        """The net that a page opens on: the one that was named, else the slides'."""
+        return self._name(self._named) if self._named else SLIDES
+
+    def folders(self) -> dict[str, Path]:
+        """Every model folder that can be opened, by name, the newest first."""
+        found = [path for path in MODELS.glob("*") if is_model(path)] if MODELS.is_dir() else []
+        found.sort(key=lambda path: -(path / "config.json").stat().st_mtime)
+        return {self._name(path): path for path in ([self._named] if self._named else []) + found}
+
+    def open(self, name: str, changes: Sequence[Change] = ()) -> Model:
+        """A net by name, with weights set by hand. Raises GlassnetError when there is none, or it is damaged."""
+        folder = self.folders().get(name)
+        if folder is None and name != SLIDES:
+            known = ", ".join([SLIDES, *self.folders()][:6])
+            raise GlassnetError("net", expected=f"one of {known}", found=name, fix="Choose one of these")
+        changed_at = (folder / "config.json").stat().st_mtime if folder else 0.0
+        key = (name, tuple(changes))
+        with self._lock:
+            if key in self._open and self._open[key][0] == changed_at:
+                self._open.move_to_end(key)
+                return self._open[key][1]
+        model = _changed(self.open(name), changes) if changes else Model.load(folder) if folder else slides_model()
+        with self._lock:
+            self._open[key] = changed_at, model
+            while len(self._open) > OPEN:
+                self._open.popitem(last=False)
+        return model
+
+    @staticmethod
+    def _name(folder: Path) -> str:
+        return folder.resolve().name
+
+
+def feature_names(name: str) -> dict[str, tuple[str, ...]]:
+    """What people call the features of a net's layers; only of the slides' are any known."""
+    return {"conv1": tuple(FEATURES)} if name == SLIDES else {}
+
+
+def _changed(model: Model, changes: Sequence[Change]) -> Model:
+    """A copy with some weights set. Raises GlassnetError for a weight that isn't there."""
+    net = copy.deepcopy(model.net)
+    tensors = dict(net.named_parameters())
+    with torch.no_grad():
+        for change in changes:
+            tensor = tensors.get(change.key)
+            if tensor is None:
+                keys = ", ".join(list(tensors)[:8])
+                raise GlassnetError("changes", expected=f"one of {keys}", found=change.key, fix="Name a weight")
+            if len(change.at) != tensor.ndim or any(
+                not 0 <= i < n for i, n in zip(change.at, tensor.shape, strict=True)
+            ):
+                size = "x".join(map(str, tensor.shape))
+                raise GlassnetError(
+                    change.key, expected=f"a place in {size}", found=str(change.at), fix="Choose one inside"
+                )
+            tensor[change.at] = change.value
+    return replace(model, net=net)

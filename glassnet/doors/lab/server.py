@@ -1,0 +1,58 @@
+"""Runs the lab: uvicorn on one address, bound to this machine unless told, with the limits around the app."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from glassnet.doors.lab.address import LOOPBACK
+from glassnet.doors.lab.app import lab
+from glassnet.doors.lab.limits import LOCAL, MAX_HEADER_BYTES, CarefulProtocol, Limits
+
+
+class LabServer(uvicorn.Server):
+    """uvicorn, which at its end lets go of the pages that follow a training or a check, rather than wait for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        assert isinstance(app, Limits)
+        for work in (app.app.state.trainings, app.app.state.checks):  # type: ignore[attr-defined]  # the lab
+            work.end_streams()
+        await super().shutdown(sockets)
+
+
+def server(named: Path | None, hosts: Sequence[str], token: str) -> uvicorn.Server:
+    """The lab behind its limits. hosts: what it may be called, with the port."""
+    config = uvicorn.Config(
+        Limits(lab(named), hosts, token),
+        http=CarefulProtocol,
+        ws="none",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        backlog=256,
+    )
+    return LabServer(config)
+
+
+def serve(bound: socket.socket, host: str, named: Path | None, token: str) -> None:
+    """Answers until it is interrupted."""
+    port = bound.getsockname()[1]
+    names = {host, *LOCAL} if host in LOOPBACK else {host if ":" not in host else f"[{host}]", *LOCAL, *_own_names()}
+    hosts = [*(f"{name}:{port}" for name in names), *(names if port == 80 else ())]
+    server(named, hosts, token).run(sockets=[bound])
+
+
+def _own_names() -> set[str]:
+    name = socket.gethostname()
+    try:
+        return {name, *socket.gethostbyname_ex(name)[2]}
+    except OSError:
+        return {name}
