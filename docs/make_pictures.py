@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 PICTURES = Path(__file__).parent / "pictures"
 CHROMIUM = "/usr/bin/chromium"
+LONG_MS = 300_000
 UPRIGHT = ("--count", "2", "--translate", "0", "--scale", "1", "--rotate", "0", "--weight", "1")
 
 
@@ -29,6 +30,9 @@ def main() -> None:
         with serving(work) as address:
             draw(opened(browser, address + "draw", 1100))
             look(opened(browser, address + "look#conv1/1/5/5"))
+            learn(opened(browser, address + "learn?data=digits&text=conv+8+3,+relu,+pool+2,+conv+16+3,+relu,+fc", 1100))
+            ask(opened(browser, address + "ask?net=digits", 1000), work / "models" / "digits" / "examples" / "3.png")
+            check(opened(browser, address + "check?data=digits", 1100))
         browser.close()
 
 
@@ -47,6 +51,34 @@ def look(tab: Page) -> None:
     """The slides' first sum."""
     tab.wait_for_selector("h1:has-text('Nine pixels of nine agree')")
     photograph(tab, "look")
+
+
+def learn(tab: Page) -> None:
+    """Digits learnt, gone back to an early epoch."""
+    tab.locator("form .go button:enabled").click()
+    tab.wait_for_selector("h1:has-text('never saw')", timeout=LONG_MS)
+    moment = tab.get_by_label("Moment of the training")
+    moment.focus()
+    moment.press("Home")
+    for _ in range(4):
+        moment.press("ArrowRight")
+    tab.wait_for_selector("h1:has-text('at epoch 4')")
+    photograph(tab, "learn")
+
+
+def ask(tab: Page, digit: Path) -> None:
+    """Why a three is a three."""
+    tab.set_input_files("input[type=file]", digit)
+    tab.wait_for_selector(".asked-why h2", timeout=LONG_MS)
+    tab.wait_for_load_state("networkidle")
+    photograph(tab, "ask")
+
+
+def check(tab: Page) -> None:
+    """The verdict on digits."""
+    tab.get_by_role("button", name="Check").click()
+    tab.wait_for_selector("button:has-text('Check again')", timeout=LONG_MS)
+    photograph(tab, "check")
 
 
 def glassnet(*words: str, cwd: Path) -> None:

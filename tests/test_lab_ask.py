@@ -317,5 +317,5 @@ def test_openapi_describes_how_to_ask_and_what_comes(lab):
     for example in taken["application/json"]["examples"].values():
         assert len(example["value"]) == 1
     one = described["responses"]["200"]["content"]["application/json"]["examples"]["one"]["value"]
-    assert set(one) == {"input", "class", "score", "votes"}
+    assert set(one) == {"input", "class", "score", "votes", "none_of_these", "strangeness", "false_alarms"}
     assert {"400", "413", "415", "503", "504"} <= set(described["responses"])

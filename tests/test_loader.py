@@ -274,3 +274,19 @@ def test_picked_copies_equal_resampled_ones(edge):
             moved = torch.nn.functional.grid_sample(x, places, padding_mode=edge, align_corners=False)
             left &= (picked - moved).abs().amax((1, 2, 3)) > 1e-9
     assert not left.any(), "each copy is one of the moves"
+
+
+def test_copies_mirrored_in_one_epoch_are_not_in_the_next_however_many_came_before(digits):
+    mirrored = Augmentation(mirror_x=True)
+    batches = loader(digits, np.arange(40), 40, augmentation=mirrored, seed=1)
+    plain = digits.samples.x[:40].astype(np.float32) / digits.full_scale
+    turned = []
+    for epoch in (126, 127, 128, 129, 400):
+        (batch,) = batches.shuffled(epoch)
+        seen = batch.x.numpy()
+        back = np.argsort(batch.rows)
+        turned.append(np.array([not np.allclose(one, plain[i], atol=1e-6) for i, one in enumerate(seen[back])]))
+    symmetric = np.array([np.allclose(one, one[..., ::-1], atol=1e-6) for one in plain])
+    for one, other in itertools.pairwise(turned[:4]):
+        assert (one != other)[~symmetric].all()
+    assert (turned[4] == turned[0]).all()

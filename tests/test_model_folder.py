@@ -20,7 +20,7 @@ def test_it_holds_what_the_readme_promises(xo_model):
     names = {path.name for path in xo_model.iterdir()}
     assert names == {
         "config.json", "model.safetensors", "metrics.json", "history.csv", "README.md", "report.html", "seen.npy",
-        "SHA256SUMS", "examples",
+        "SHA256SUMS", "examples", "familiarity.safetensors",
     }  # fmt: skip
     config = json.loads((xo_model / "config.json").read_text())
     assert config["kind"] == "pictures"

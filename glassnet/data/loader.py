@@ -75,7 +75,7 @@ class Loader:
             group = batches[start : start + together]
             random = torch.Generator().manual_seed(step_seed(self.seed, epoch, start))
             whole = self._batch(np.concatenate(group))
-            turn = torch.from_numpy((self.coin[whole.rows] + epoch) % 2 == 1)
+            turn = torch.from_numpy(self.coin[whole.rows] != epoch % 2)
             x = augment(whole.x, self.augmentation, random, turn)
             sizes = [len(rows) for rows in group]
             parts = zip(group, torch.split(x, sizes), torch.split(whole.y, sizes), strict=True)

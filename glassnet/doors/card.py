@@ -10,7 +10,7 @@ from typing import Any
 
 from glassnet import __version__, files
 from glassnet.data.dataset import Normalisation, Preparation
-from glassnet.doors.folder import CONFIG, SEEN, SUMS, WEIGHTS, refuse_no_model
+from glassnet.doors.folder import CONFIG, FAMILIARITY, SEEN, SUMS, WEIGHTS, refuse_no_model
 from glassnet.errors import GlassnetError
 
 FORMAT = 1
@@ -70,7 +70,8 @@ def card_json(card: Card) -> str:
 
 def write_sums(folder: Path) -> None:
     """SHA256SUMS of the files that opening relies on, as `sha256sum -c` reads it."""
-    lines = [f"{files.sha256(folder / name)}  {name}\n" for name in CHECKED]
+    there = [name for name in (*CHECKED, FAMILIARITY) if (folder / name).is_file()]
+    lines = [f"{files.sha256(folder / name)}  {name}\n" for name in there]
     files.write_file(folder / SUMS, "".join(lines))
 
 
@@ -98,7 +99,8 @@ def _check_sums(folder: Path) -> None:
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
         raise _damaged(folder, f"{SUMS} is missing or can't be read") from error
-    for name in CHECKED:
+    more = [FAMILIARITY] if FAMILIARITY in sums or (folder / FAMILIARITY).is_file() else []
+    for name in (*CHECKED, *more):
         if not (folder / name).is_file():
             raise _damaged(folder, f"{name} is missing")
         if files.sha256(folder / name) != sums.get(name):

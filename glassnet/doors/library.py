@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.explanation import explain as explain_net
 from glassnet.explaining.scene import Scene
 from glassnet.steps import finish
+from glassnet.training.familiarity import of_windows
 from glassnet.training.suitability import Suitability, examine
 
 
@@ -146,7 +148,8 @@ def explain_input(model: Model, one: Input, right: str | None = None) -> Explana
     scene, card = scene_of(model, one), model.card
     name = one.name if one.windows is None else f"{one.name} (its loudest part)"
     looks = model.look(one.x[None])
-    return explain_net(
+    _, strange = model.answer_of(one.x[None] if one.windows is None else one.windows)
+    found = explain_net(
         model.net,
         model.classes,
         one.x,
@@ -160,3 +163,4 @@ def explain_input(model: Model, one: Input, right: str | None = None) -> Explana
         criterion=model.criterion,
         temperature=model.temperature,
     )
+    return replace(found, strangeness=None if strange is None else of_windows(strange.tolist()))

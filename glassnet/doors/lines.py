@@ -10,7 +10,8 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.doors.screen import ACCENT
 from glassnet.explaining.explanation import Explanation
-from glassnet.training.evaluate import Report
+from glassnet.training.evaluate import Report, wilson
+from glassnet.training.familiarity import WANTED, Alarms
 from glassnet.words import counted, interval, listed, percent
 
 MOST_CLASSES = 12
@@ -22,6 +23,13 @@ def answer(report: Report, kind: str) -> Iterator[Text]:
     asked = counted(report.examples, f"test {KINDS[kind].one}", f"test {kind}")
     rest = f" on {asked} ({interval(*report.interval)}), loss {report.loss:.3f}."
     yield Text.assemble((f"{percent(report.accuracy)} right", "bold"), rest)
+
+
+def none_of_these(alarms: Alarms, kind: str) -> str:
+    """How often a real example is taken for none of the classes, in words."""
+    asked = counted(alarms.examples, f"real {KINDS[kind].one}", f"real {kind}")
+    share = f"{percent(alarms.share)}, {interval(*wilson(alarms.refused, alarms.examples))}"
+    return f"Takes {alarms.refused:,} of {asked} for none of these ({share}; {percent(WANTED)} is aimed at)."
 
 
 def mistakes(report: Report) -> Iterator[Text]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from glassnet import files
 from glassnet.data.dataset import Array
+from glassnet.data.kinds import KINDS
 from glassnet.data.loader import to_tensor
 from glassnet.doors import folder as layout
 from glassnet.doors.card import Card, card_json, read_card, write_sums
@@ -26,6 +27,7 @@ from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays, Criterion
 from glassnet.nets.text import parse
 from glassnet.training.evaluate import softmax
+from glassnet.training.familiarity import Familiarity, of_windows, views_of, voting
 from glassnet.words import interval, percent
 
 BATCH = 64
@@ -33,25 +35,40 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one input. votes: each class's share of 1, the strongest first. error: why there is none."""
+    """What a model says of one input. votes: each class's share of 1, the strongest first. error: why there is none.
+
+    strangeness: over 1 it is like nothing that the model learnt from; None where the model can't tell.
+    """
 
     input: str
     label: str = ""
     score: float = 0.0
     votes: Mapping[str, float] | None = None
     error: str = ""
+    strangeness: float | None = None
+
+    @property
+    def is_none_of_these(self) -> bool:
+        """Whether it is like nothing that the model learnt from, whatever the votes say."""
+        return self.strangeness is not None and self.strangeness > 1
 
     def as_json(self, top: int | None = None) -> dict[str, object]:
         """As `glassnet predict --json` prints it."""
         if self.votes is None:
             return {"input": self.input, "error": self.error}
         votes = dict(islice(self.votes.items(), top))
-        return {"input": self.input, "class": self.label, "score": self.score, "votes": votes}
+        said = {"input": self.input, "class": self.label, "score": self.score, "votes": votes}
+        if self.strangeness is None:
+            return said
+        return said | {"none_of_these": self.is_none_of_these, "strangeness": self.strangeness}
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained net. card: its config. metrics: what was measured. history: CSV. seen: digests it learnt from."""
+    """A trained net. card: its config. metrics: what was measured. history: CSV. seen: digests it learnt from.
+
+    familiar: what tells whether an example is none of the classes; None in models of before there was such a thing.
+    """
 
     net: ConvNet
     card: Card
@@ -59,6 +76,7 @@ class Model:
     history: str
     seen: NDArray[np.uint64]
     folder: str = ""
+    familiar: Familiarity | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -77,6 +95,12 @@ class Model:
             return ""
         words = f"{percent(test['accuracy'])} ({interval(test['low'], test['high'])})"
         return f"On {test['examples']:,} test {self.card.kind} this net is right on {words}."
+
+    @property
+    def false_alarms(self) -> float | None:
+        """The share of real test examples that it took for none of these, if that was measured."""
+        found = self.metrics.get("none_of_these")
+        return float(found["share"]) if isinstance(found, dict) else None
 
     @property
     def criterion(self) -> Criterion:
@@ -112,6 +136,8 @@ class Model:
         """Writes the files of a model into a folder that is being filled."""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
         files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
+        if self.familiar is not None:
+            files.write_file(folder / layout.FAMILIARITY, safetensors.torch.save(self.familiar.tensors()))
         seen = io.BytesIO()
         np.save(seen, self.seen)
         files.write_file(folder / layout.SEEN, seen.getvalue())
@@ -129,12 +155,12 @@ class Model:
         try:
             net.load_state_dict(safetensors.torch.load_file(path / layout.WEIGHTS))
             seen = np.load(path / layout.SEEN, allow_pickle=False)
-        except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
+            familiar = _familiar(path / layout.FAMILIARITY)
+        except (RuntimeError, ValueError, KeyError, OSError, safetensors.SafetensorError) as error:
             found = "its weights don't fit its net"
             raise GlassnetError(str(path), found=found, fix="Take a copy of it, or train it again") from error
-        return Model(
-            net.eval().to(device), card, _json(path / layout.METRICS), _text(path / layout.HISTORY), seen, str(path)
-        )
+        net, metrics, history = net.eval().to(device), _json(path / layout.METRICS), _text(path / layout.HISTORY)
+        return Model(net, card, metrics, history, seen, str(path), familiar)
 
     def look(self, x: NDArray[np.generic]) -> torch.Tensor:
         """What the net sees of raw examples. x: (N, C, *S) bytes or floats. Returns (N, C, *S), normalised."""
@@ -145,6 +171,16 @@ class Model:
         net = BothWays(self.net) if self.card.both_ways else self.net
         with torch.inference_mode():
             return np.asarray(net(self.look(x)).cpu().numpy(), np.float64)
+
+    def answer_of(self, x: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Of raw examples (N, C, *S) the logits (N, K), and how strange they are (N,), if the model can tell."""
+        if self.familiar is None:
+            return self.logits(x), None
+        with voting(self.net) as voted:  # of mirror images too, where both are asked about, after the others
+            logits = self.logits(x)
+        with torch.inference_mode():
+            seen = views_of(self.look(x), voted[0][: len(x)], KINDS[self.card.kind].looked_up)
+            return logits, self.familiar.strangeness(seen)
 
     @overload
     def predict(self, x: str | Path) -> Prediction: ...
@@ -175,26 +211,35 @@ class Model:
         inputs, size = iter(inputs), 1
         while batch := list(islice(inputs, size)):
             parts = [_parts(one) for one in batch if one.x is not None]
-            scores = iter(softmax(self._votes(parts)) if parts else ())
+            found = self._answers(parts) if parts else iter(())
             for one in batch:
                 yield (
-                    self._prediction(one.name, next(scores))
+                    self._prediction(one.name, *next(found))
                     if one.x is not None
                     else Prediction(one.name, error=one.error)
                 )
             size = min(size * 4, BATCH)
 
-    def _votes(self, parts: Sequence[Array]) -> NDArray[np.float64]:
-        """(n, K) logits of inputs, each of some windows (m, C, *S): the mean over its windows."""
-        ends = np.cumsum([len(part) for part in parts])
+    def _answers(self, parts: Sequence[Array]) -> Iterator[tuple[NDArray[np.float64], float | None]]:
+        """Shares (K,) and strangeness of inputs, each of some windows (m, C, *S): the logits' mean over its windows."""
+        ends = np.cumsum([len(part) for part in parts])[:-1]
         every = np.concatenate(parts)
-        logits = np.concatenate([self.logits(every[i : i + BATCH]) for i in range(0, len(every), BATCH)])
-        return np.stack([one.mean(0) for one in np.split(logits, ends[:-1])])
+        logits, strange = zip(*(self.answer_of(every[i : i + BATCH]) for i in range(0, len(every), BATCH)), strict=True)
+        shares = softmax(np.stack([one.mean(0) for one in np.split(np.concatenate(logits), ends)]))
+        known = [part for part in strange if part is not None]
+        if not known:
+            return ((one, None) for one in shares)
+        windows = np.split(np.concatenate(known), ends)
+        return ((one, of_windows(mine.tolist())) for one, mine in zip(shares, windows, strict=True))
 
-    def _prediction(self, name: str, shares: NDArray[np.float64]) -> Prediction:
+    def _prediction(self, name: str, shares: NDArray[np.float64], strangeness: float | None) -> Prediction:
         order = np.argsort(-shares, kind="stable")
         votes = {self.classes[k]: float(shares[k]) for k in order}
-        return Prediction(name, self.classes[order[0]], float(shares[order[0]]), votes)
+        return Prediction(name, self.classes[order[0]], float(shares[order[0]]), votes, strangeness=strangeness)
+
+
+def _familiar(path: Path) -> Familiarity | None:
+    return Familiarity.of(safetensors.torch.load_file(path)) if path.is_file() else None
 
 
 def _parts(one: Input) -> Array:

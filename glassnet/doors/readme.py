@@ -8,6 +8,7 @@ from glassnet import __version__
 from glassnet.data.dataset import SPLITS
 from glassnet.data.kinds import KINDS
 from glassnet.nets.text import total
+from glassnet.training.evaluate import wilson
 from glassnet.training.outcome import Outcome
 from glassnet.words import by, counted, duration, interval, percent
 
@@ -30,7 +31,7 @@ def readme(outcome: Outcome, name: str) -> str:
 Tells {counted(len(dataset.classes), "class", "classes")} of {dataset.kind} apart: {", ".join(dataset.classes)}.
 Right on **{percent(test.accuracy)}** ({interval(low, high)}) of {test.examples:,} test {dataset.kind}, asked once after
 training; loss {test.loss:.3f}, mean over the classes {percent(test.balanced_accuracy)}, calibration error
-{percent(test.calibration_error)}.
+{percent(test.calibration_error)}.{_alarms(outcome)}
 
 ## Use
 
@@ -58,6 +59,17 @@ training; loss {test.loss:.3f}, mean over the classes {percent(test.balanced_acc
 
 Made by glassnet {__version__}. `metrics.json` has all figures, `report.html` shows them, `history.csv` has every epoch.
 """
+
+
+def _alarms(outcome: Outcome) -> str:
+    if not outcome.alarms:
+        return ""
+    one = outcome.alarms
+    low, high = wilson(one.refused, one.examples)
+    return (
+        f"\nWhat is like nothing it learnt from it calls none of these; so it did {percent(one.share)} "
+        f"({interval(low, high)})\nof {one.examples:,} real test {outcome.dataset.kind}."
+    )
 
 
 def _front_matter(outcome: Outcome, name: str) -> str:

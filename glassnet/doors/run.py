@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +13,15 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Training
-from glassnet.data.dataset import SPLITS, TRAIN, VAL, Dataset
+from glassnet.data.dataset import TRAIN, VAL, Dataset
+from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
 from glassnet.doors import folder as layout
 from glassnet.doors import plan as plans
 from glassnet.doors.card import Card
 from glassnet.doors.examples import FOLDER, KEY, test_files, write_examples
+from glassnet.doors.figures import examples, history, metrics
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
@@ -36,11 +36,12 @@ from glassnet.steps import finish
 from glassnet.training.answers import answering, answers
 from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.checkpoints import Checkpoints
-from glassnet.training.evaluate import Report, figures, report
+from glassnet.training.evaluate import Report, report
+from glassnet.training.familiarity import alarms, learn
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome
-from glassnet.training.trainer import Epoch, Progress, Trainer
+from glassnet.training.trainer import Progress, Trainer
 
 
 class Stop(Exception):
@@ -193,7 +194,11 @@ def _judge(
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
         return report(dataset.classes, logits.double().numpy(), y.numpy(), loader.rows)
 
+    seed, is_words = plan.recipe.seed, KINDS[dataset.kind].looked_up
+    familiar = learn(net, trainer.train, trainer.held, seed, is_words)
     return Outcome(
+        familiar=familiar,
+        alarms=alarms(familiar, net, test, seed, is_words) if familiar else None,
         net=net,
         rows=rows,
         dataset=dataset,
@@ -245,41 +250,8 @@ def _model(outcome: Outcome, plan: Plan) -> Model:
         },
     )
     seen = np.unique(dataset.samples.digest[known])
-    return Model(outcome.net.eval(), card, metrics(outcome), _history(outcome.history), seen)
-
-
-def examples(outcome: Outcome) -> dict[str, int]:
-    """How many examples each side has, and how many files were skipped."""
-    counts = {name: int(outcome.split.counts[i].sum()) for i, name in enumerate(SPLITS)}
-    return counts | {"skipped": len(outcome.dataset.skipped)}
-
-
-def metrics(outcome: Outcome) -> dict[str, object]:
-    """metrics.json: what was measured, with intervals, and what was left out."""
-    return {
-        "test": figures(outcome.test),
-        "val": figures(outcome.held),
-        "examples": examples(outcome),
-        "skipped": [{"file": one.name, "reason": one.reason} for one in outcome.dataset.skipped],
-        "notes": list(outcome.notes),
-        "training": {
-            "epochs": len(outcome.history),
-            "best_epoch": outcome.best_epoch,
-            "seconds": outcome.seconds,
-            "examples_per_second": outcome.examples_per_second,
-            "gflops": outcome.gflops,
-            "share_of_peak": outcome.share_of_peak,
-        },
-    }
-
-
-def _history(history: tuple[Epoch, ...]) -> str:
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    names = [field.name for field in fields(Epoch)]
-    writer.writerow(names)
-    writer.writerows([getattr(epoch, name) for name in names] for epoch in history)
-    return lines.getvalue()
+    told = history(outcome.history)
+    return Model(outcome.net.eval(), card, metrics(outcome), told, seen, familiar=outcome.familiar)
 
 
 def _save(model: Model, outcome: Outcome, out: Path) -> Path | None:

@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from glassnet.data.dataset import SPLITS
-from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, skipped
+from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, none_of_these, skipped
 from glassnet.doors.run import Finished, Judging, Prepared
 from glassnet.doors.screen import ACCENT, WIDTH, Redrawn, fact
 from glassnet.nets.text import total
@@ -94,6 +94,8 @@ class TrainingView:
             f"{duration(outcome.seconds)}, {outcome.examples_per_second:,.0f} {self._speed}, "
             f"{outcome.share_of_peak * 100:.0f} % of this machine's peak."
         )
+        if outcome.alarms:
+            self.out.print(none_of_these(outcome.alarms, outcome.dataset.kind))
         for line in skipped(outcome.dataset):
             self.out.print(Text(line, ACCENT))
         self.out.print()

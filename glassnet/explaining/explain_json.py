@@ -22,6 +22,7 @@ def explain_json(one: Explanation, saliency: bool) -> dict[str, object]:
         "input": one.name,
         "class": one.classes[one.answer],
         "score": float(one.probability[one.answer]),
+        **_strangeness(one),
         "values_from": maker,
         "views": len(one.views),
         "hangs_on": list(one.hangs_on()),
@@ -30,6 +31,12 @@ def explain_json(one: Explanation, saliency: bool) -> dict[str, object]:
         **_error(one),
         **({"saliency": [found.as_json() for found in one.saliency]} if saliency else {}),
     }
+
+
+def _strangeness(one: Explanation) -> dict[str, object]:
+    if one.strangeness is None:
+        return {}
+    return {"none_of_these": one.is_none_of_these, "strangeness": one.strangeness}
 
 
 def _error(one: Explanation) -> dict[str, object]:

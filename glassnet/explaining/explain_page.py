@@ -129,8 +129,11 @@ def _lead(one: Explanation) -> str:
     f = int(cast.strongest(k)[0])
     vote = cast.contribution[k, f]
     lead = cast.logit[k] - cast.logit[one.runner_up]
+    strange = ""
+    if one.is_none_of_these:
+        strange = f"None of these: it is like nothing that the net learnt from (strangeness {one.strangeness:.2f}). "
     return (
-        f"The strongest of {counted(len(cast.values), 'vote')} comes from {one.where(f)}: {signed(vote)} for "
+        f"{strange}The strongest of {counted(len(cast.values), 'vote')} comes from {one.where(f)}: {signed(vote)} for "
         f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {lead:.2f}.{_piece(one)}{twice}"
     )
 

@@ -61,6 +61,12 @@ class Explanation:
     right: int | None = None
     criterion: Criterion = PLAIN
     temperature: float = 1.0
+    strangeness: float | None = None
+
+    @property
+    def is_none_of_these(self) -> bool:
+        """Whether x is like nothing that the net learnt from, whatever the votes say."""
+        return self.strangeness is not None and self.strangeness > 1
 
     @property
     def answer(self) -> int:

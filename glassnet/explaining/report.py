@@ -55,6 +55,7 @@ def training_page(outcome: Outcome, where: str) -> str:
             (f"{sum(row.cost.parameters for row in outcome.rows):,}", "parameters"),
             (duration(outcome.seconds), f"training, {counted(len(outcome.history), 'epoch')}"),
             (f"{outcome.examples_per_second:,.0f}", speed),
+            *([(percent(outcome.alarms.share), "of real ones taken for none of these")] if outcome.alarms else []),
         ],
         "curves": _curves(outcome),
         "kept": f"kept: epoch {outcome.best_epoch}",

@@ -9,6 +9,7 @@ from glassnet.data.split import Split
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import Row
 from glassnet.training.evaluate import Report
+from glassnet.training.familiarity import Alarms, Familiarity
 from glassnet.training.machine import Machine
 from glassnet.training.recipe import Recipe
 from glassnet.training.trainer import Epoch
@@ -20,6 +21,8 @@ class Outcome:
 
     source: the data as it was named, if it was. command: what does this training again, if it was. fingerprint: of its
     examples, classes and sides. temperature: what its votes were divided by. notes: what a person should know.
+    familiar, alarms: what tells strange examples, and how many real test examples it takes for such; None where
+    the examples are too few, or too much the same, to tell.
     """
 
     net: ConvNet
@@ -39,6 +42,8 @@ class Outcome:
     test: Report
     held: Report
     notes: tuple[str, ...]
+    familiar: Familiarity | None = None
+    alarms: Alarms | None = None
 
     @property
     def examples_per_second(self) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glassnet.training.evaluate import Report
 
 MOST_MISTAKES = 20
+BATCH = 256
 
 
 def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: bool) -> None:
@@ -37,14 +38,18 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: 
     screen = console(json)
     dataset = read(source, screen)
     places = _class_places(card, dataset.classes)
-    from glassnet.doors.lines import answer, mistakes, skipped
+    from glassnet.doors.lines import answer, mistakes, none_of_these, skipped
     from glassnet.doors.model import Model
     from glassnet.explaining.report import evaluation_page
     from glassnet.training.evaluate import figures, report
+    from glassnet.training.familiarity import Alarms
 
     model = Model.load(folder)
     rows, lead = unseen(dataset, model.seen)
-    logits = np.concatenate([model.logits(dataset.samples.x[rows[i : i + 256]]) for i in range(0, len(rows), 256)])
+    parts = [model.answer_of(dataset.samples.x[rows[i : i + BATCH]]) for i in range(0, len(rows), BATCH)]
+    logits = np.concatenate([part for part, _ in parts])
+    strange = [part for _, part in parts if part is not None]
+    refused = Alarms(int((np.concatenate(strange) > 1).sum()), len(rows)) if strange else None
     found = report(card.classes, logits, places[dataset.samples.y[rows]], rows)
     files.write_file(page, evaluation_page(found, dataset, str(folder), data, lead))
     if json:
@@ -54,6 +59,7 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: 
                 "data": data,
                 "asked": lead,
                 **figures(found),
+                **({"none_of_these": refused.as_json()} if refused else {}),
                 **_mistakes(found, dataset),
                 "page": str(page),
             }
@@ -64,6 +70,8 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: 
     screen.print(lead)
     screen.print(f"Mean over the classes {percent(found.balanced_accuracy)}.")
     screen.print(f"Calibration error {percent(found.calibration_error)}.")
+    if refused:
+        screen.print(none_of_these(refused, card.kind))
     for words in skipped(dataset):
         screen.print(words)
     screen.print()

@@ -45,6 +45,8 @@ def _print(one: Explanation, page: Path) -> None:
     from glassnet.doors.sums import sum_lines
 
     screen = console()
+    if one.is_none_of_these:
+        screen.print(f"None of these: like nothing that the net learnt from (strangeness {one.strangeness:.2f}).")
     for line in vote_lines(one):
         screen.print(line)
     if one.raw.ndim == 3 and max(one.raw.shape[1:]) <= PRINTED and one.raw.shape[0] == 1:

@@ -37,7 +37,8 @@ def predict(folder: Path, asked: Sequence[str], top: int | None, json: bool) -> 
             print_json(one.as_json(top))
         else:
             shown = list(one.votes.items())[: top or MOST_VOTES]
-            print("   ".join([one.input, *(f"{name} {share:.2f}" for name, share in shown)]), flush=True)
+            votes = "   ".join(f"{name} {share:.2f}" for name, share in shown)
+            print(f"{one.input}   " + (f"none of these   ({votes})" if one.is_none_of_these else votes), flush=True)
     if bad:
         say("skipped", f"{counted(bad, 'input')} that can't be read")
     say("next", typed("glassnet", "explain", folder, good))

@@ -21,7 +21,7 @@ from glassnet.doors.lab.nets import Nets
 from glassnet.doors.lab.questions import JSON, Question, Words, example_files, media, question, questions, sounds_like
 from glassnet.doors.lab.reasons import reasons
 from glassnet.doors.library import scene_of
-from glassnet.doors.model import Model
+from glassnet.doors.model import Model, Prediction
 from glassnet.explaining import images
 from glassnet.explaining.explanation import Explanation, explain
 from glassnet.explaining.numbers import packed
@@ -47,7 +47,10 @@ FORM = {"schema": {"type": "object", "properties": {"file": FILES}}}
 ONE = {"requestBody": {"required": True, "content": {"application/octet-stream": BYTES, JSON: WORDS}}}
 SOUND = {"requestBody": {"required": True, "content": {"application/octet-stream": BYTES}}}
 SOME = {"requestBody": {"required": True, "content": {**ONE["requestBody"]["content"], multipart.KIND: FORM}}}  # type: ignore[dict-item]
-ANSWER = {"input": "one.png", "class": "cat", "score": 0.98, "votes": {"cat": 0.98, "dog": 0.02}}
+ANSWER = {
+    "input": "one.png", "class": "cat", "score": 0.98, "votes": {"cat": 0.98, "dog": 0.02},
+    "none_of_these": False, "strangeness": 0.41, "false_alarms": 0.012,
+}  # fmt: skip
 UNREADABLE = {"input": "torn.png", "error": "is damaged: image file is truncated"}
 REFUSED = {"error": "notes.txt: is in no picture format that glassnet reads, or damaged. This net is asked about ..."}
 TOLD: dict[int | str, dict[str, Any]] = {
@@ -100,7 +103,7 @@ def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
             model = nets.open(net or nets.first)
             if media(kind) == multipart.KIND:
                 given = [asked.one for asked in questions(model, body, kind)]
-                return {"answers": [said.as_json(top) for said in model.answer_inputs(given)]}
+                return {"answers": [told(model, said, top) for said in model.answer_inputs(given)]}
             asked = question(model, name, body, kind)
             drawn = {"picture": _thumbnail(model, asked.one)} if picture else {}
             return {**answered(model, asked.one, top), **drawn}
@@ -182,8 +185,14 @@ def _pieces(app: FastAPI, nets: Nets, compute: Compute) -> None:
 
 
 def answered(model: Model, one: Input, top: int | None = None) -> dict[str, Any]:
-    """As `glassnet predict --json` prints it."""
-    return next(model.answer_inputs([one])).as_json(top)
+    """What a net says of one example."""
+    return told(model, next(model.answer_inputs([one])), top)
+
+
+def told(model: Model, said: Prediction, top: int | None = None) -> dict[str, Any]:
+    """As `glassnet predict --json` prints it. false_alarms: the share of real examples that are refused, if known."""
+    known = {} if said.strangeness is None else {"false_alarms": model.false_alarms}
+    return said.as_json(top) | known
 
 
 def explained(model: Model, asked: Question) -> Explanation:

@@ -133,7 +133,7 @@ class Driver:
                 "hits": outcome.test.hits, "examples": outcome.test.examples, "loss": outcome.test.loss,
                 "best_epoch": outcome.best_epoch, "epochs": len(outcome.history), "seconds": outcome.seconds,
                 "speed": outcome.examples_per_second, "share_of_peak": outcome.share_of_peak,
-                "notes": list(outcome.notes),
+                "notes": list(outcome.notes), "false_alarms": outcome.alarms.share if outcome.alarms else None,
             }
         )  # fmt: skip
 

@@ -179,7 +179,7 @@ export default async function open(main) {
     if (at !== null) return say([share, ` at epoch ${+moment.epoch.toFixed(2)}.`], [`Gone back; ${story.isOver ? "the training is over" : "the training goes on"}.${most}`]);
     if (now === "finished") {
       const end = story.finished;
-      return say([strong(`${+(100 * end.accuracy).toFixed(1)} of 100`), " right on examples it never saw."], [`${end.hits} of ${end.examples}; in truth between ${(100 * end.low).toFixed(1)} and ${(100 * end.high).toFixed(1)} %. Epoch ${end.best_epoch} of ${end.epochs} was kept; ${duration(end.seconds)} of training.`]);
+      return say([strong(`${+(100 * end.accuracy).toFixed(1)} of 100`), " right on examples it never saw."], [`${end.hits} of ${end.examples}; in truth between ${(100 * end.low).toFixed(1)} and ${(100 * end.high).toFixed(1)} %. Epoch ${end.best_epoch} of ${end.epochs} was kept; ${duration(end.seconds)} of training.${Number.isFinite(end.false_alarms) ? ` What is like none of them it refuses; so it did ${+(100 * end.false_alarms).toFixed(1)} % of these.` : ""}`]);
     }
     if (now === "judging") return say(["Tested once, on examples it never saw."], ["A few seconds."]);
     if (now === "stopped") return say([share, ", and stopped."], [`At epoch ${+story.epoch().toFixed(2)} of ${prepared.epochs}. ${facts?.is_saved ? "It can go on from there." : ""}${most}`]);

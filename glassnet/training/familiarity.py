@@ -1,0 +1,253 @@
+"""Whether an example is like anything the net learnt from: how far its nearest training example is, against a limit.
+
+An example is seen in three ways: the values that vote in the net (Sun et al. 2022, "Out-of-distribution detection with
+deep nearest neighbors"), its coarse layout, and how its values are spread and differ from place to place. Noise and
+foreign pictures give themselves away in the last two where a small net, which has learnt to overlook them, does not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glassnet.data.loader import Loader
+from glassnet.nets.convnet import ConvNet
+from glassnet.training.evaluate import wilson
+
+WANTED = 0.01  # of real examples that may be refused
+BANK = 2_000  # training examples that are remembered
+ASKED = 1_000  # held-out and test examples that are asked about, at most of each
+WIDEST = 256  # voting values that are compared each for itself
+FEWEST = 5  # examples on either side
+COARSE = {1: 64, 2: 8, 3: 4}  # places along each axis of a layout, by the number of axes
+LEVELS = 9  # of the values' spread
+LAGS = (1, 2, 4)
+CHANNELS = 16  # that are looked at each for itself
+FLOOR = 0.25  # of the mean spread: what varies less counts as much
+SLACK = 1e-3  # of a layout that never differs
+
+Views = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """How many real examples were refused, of those that were asked about."""
+
+    refused: int
+    examples: int
+
+    @property
+    def share(self) -> float:
+        return self.refused / self.examples
+
+    def as_json(self) -> dict[str, object]:
+        """For metrics.json. share, low, high: of 1, with the 95 % confidence interval."""
+        low, high = wilson(self.refused, self.examples)
+        return {
+            "refused": self.refused, "examples": self.examples,
+            "share": self.share, "low": low, "high": high, "wanted": WANTED,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of seeing. bank: (n, D) training examples, scaled. mean, spread: (D,), that scaled them.
+
+    far: the distance to the nearest of them that one held-out example in a hundred exceeds.
+    """
+
+    bank: Tensor
+    mean: Tensor
+    spread: Tensor
+    far: float
+
+    def distance(self, values: Tensor) -> Tensor:
+        """(N,) from each of (N, D) values to its nearest in the bank, of `far`."""
+        scaled = (values.to(self.mean.device) - self.mean) / self.spread
+        return torch.cdist(scaled, self.bank.float()).amin(1) / self.far
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """What a net is used to. limit: of the largest of the views' distances. held: examples that set it."""
+
+    views: Mapping[str, View]
+    limit: float
+    held: int
+
+    def strangeness(self, seen: Views) -> NDArray[np.float64]:
+        """(N,) how strange examples are: over 1 they are like nothing that was learnt from. seen: by `views_of`."""
+        found = torch.stack([view.distance(seen[name]) for name, view in self.views.items()]).amax(0)
+        return np.asarray(found.double().cpu().numpy() / self.limit)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it as tensors by name, for safetensors."""
+        kept = {"limit": torch.tensor([self.limit, self.held], dtype=torch.float64)}
+        for name, view in self.views.items():
+            kept |= {f"{name}.bank": view.bank, f"{name}.mean": view.mean, f"{name}.spread": view.spread}
+            kept[f"{name}.far"] = torch.tensor(view.far, dtype=torch.float64)
+        return {name: tensor.contiguous() for name, tensor in kept.items()}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Familiarity:
+        """The reverse of `tensors`. Raises KeyError, ValueError where it isn't that."""
+        names = [name.removesuffix(".bank") for name in tensors if name.endswith(".bank")]
+        limit, held = tensors["limit"].tolist()
+        views = {}
+        for name in sorted(names):
+            bank, mean, spread = (tensors[f"{name}.{part}"] for part in ("bank", "mean", "spread"))
+            if bank.dim() != 2 or mean.shape != bank.shape[1:] or spread.shape != bank.shape[1:]:
+                raise ValueError(f"{name} has another shape")
+            views[name] = View(bank, mean, spread, float(tensors[f"{name}.far"]))
+        if not views or not limit > 0:
+            raise ValueError("it has no limit")
+        return cls(views, limit, int(held))
+
+
+def learn(net: ConvNet, train: Loader, held: Loader, seed: int, is_words: bool = False) -> Familiarity | None:
+    """What a trained net is used to. held: examples that it did not learn from, to set the limit.
+
+    None where the examples are too few, or all the same, to tell near from far.
+    """
+    if min(len(train.rows), len(held.rows)) < FEWEST:
+        return None
+    known, other = seen_of(net, train, BANK, seed, is_words), seen_of(net, held, ASKED, seed, is_words)
+    views, distances = {}, []
+    for name, values in known.items():
+        scaled = _scaled(values, other[name], each=name != "layout")
+        if scaled is not None:
+            views[name], distance = scaled
+            distances.append(distance)
+    if not views:
+        return None
+    largest = torch.stack(distances).amax(0)
+    return Familiarity(views, _exceeded_by_few(largest), len(largest))
+
+
+def alarms(familiarity: Familiarity, net: ConvNet, test: Loader, seed: int, is_words: bool = False) -> Alarms:
+    """How many real examples of a test are refused."""
+    strange = familiarity.strangeness(seen_of(net, test, ASKED, seed, is_words))
+    return Alarms(int((strange > 1).sum()), len(strange))
+
+
+def seen_of(net: ConvNet, loader: Loader, most: int, seed: int, is_words: bool) -> dict[str, Tensor]:
+    """The views of up to `most` of a loader's examples, drawn with a seed, on the CPU."""
+    rows = loader.rows
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng([seed, 9]).choice(rows, most, replace=False))
+    some = Loader(loader.dataset, rows, loader.normalisation, loader.batch, torch.device("cpu"))
+    device, parts = next(net.parameters()).device, []
+    for batch in some.in_order():
+        with torch.inference_mode(), voting(net) as values:
+            x = batch.x.to(device)
+            net(x)
+        parts.append(views_of(x, values[0], is_words))
+    return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+
+
+@contextmanager
+def voting(net: ConvNet) -> Iterator[list[Tensor]]:
+    """Within it, every pass through the net adds the values that voted, as (B, *) tensors. Takes no time."""
+    values: list[Tensor] = []
+    mine = threading.get_ident()  # others may be using the net too
+
+    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if threading.get_ident() == mine:
+            values.append(inputs[0].detach())
+
+    hook = net.votes.register_forward_pre_hook(note)
+    try:
+        yield values
+    finally:
+        hook.remove()
+
+
+def views_of(x: Tensor, voted: Tensor, is_words: bool = False) -> dict[str, Tensor]:
+    """The ways an example is seen, each (B, D). x: (B, C, *S) as the net sees it. voted: (B, F) the values that voted.
+
+    is_words: whether x are numbers of words, of which only how many there are says anything by itself.
+    """
+    seen = {"votes": _narrow(voted.flatten(1).float())}
+    if is_words:
+        return seen | {"spread": (x > 0).float().flatten(1).mean(1, keepdim=True)}
+    x = x.float()
+    return seen | {"layout": _layout(x), "spread": torch.cat([_levels(x), *_differences(x)], 1)}
+
+
+def _narrow(values: Tensor) -> Tensor:
+    """(B, F) of many values their means over stretches, so that no net's memory grows without end."""
+    return values if values.shape[1] <= WIDEST else functional.adaptive_avg_pool1d(values[:, None], WIDEST)[:, 0]
+
+
+def _layout(x: Tensor) -> Tensor:
+    axes = x.dim() - 2
+    pool: dict[int, Callable[..., Tensor]] = {
+        1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d
+    }  # fmt: skip
+    size = tuple(min(COARSE[axes], n) for n in x.shape[2:])
+    return pool[axes](_few_channels(x), size).flatten(1)
+
+
+def _levels(x: Tensor) -> Tensor:
+    """Each channel's values at even shares of its places, from the lowest to the highest."""
+    order = _few_channels(x).flatten(2).sort(2).values  # (B, C, places)
+    places = torch.linspace(0, order.shape[2] - 1, LEVELS, device=x.device).round().long()
+    return order[:, :, places].flatten(1)
+
+
+def _differences(x: Tensor) -> Iterator[Tensor]:
+    """How much neighbours differ in each channel, along each axis, some places apart."""
+    x = _few_channels(x)
+    for axis, lag in itertools.product(range(2, x.dim()), LAGS):
+        if x.shape[axis] > lag:
+            length = x.shape[axis] - lag
+            yield (x.narrow(axis, lag, length) - x.narrow(axis, 0, length)).abs().flatten(2).mean(2)
+
+
+def _few_channels(x: Tensor) -> Tensor:
+    """As x, with at most CHANNELS channels: neighbouring ones are averaged."""
+    if x.shape[1] <= CHANNELS:
+        return x
+    return torch.stack([part.mean(1) for part in x.tensor_split(CHANNELS, 1)], 1)
+
+
+def _scaled(known: Tensor, other: Tensor, each: bool) -> tuple[View, Tensor] | None:
+    """A view of known examples, and the others' distances in it. each: whether every value has a scale of its own."""
+    mean, spread = known.mean(0), known.std(0, correction=0)
+    even = float(spread.mean())
+    if not math.isfinite(even) or even == 0:
+        return None
+    spread = spread.clamp_min(FLOOR * even) if each else torch.full_like(spread, max(even, SLACK))
+    bank = ((known - mean) / spread).half()
+    distance = View(bank, mean, spread, 1.0).distance(other)
+    far = _exceeded_by_few(distance)
+    return (View(bank, mean, spread, far), distance / far) if math.isfinite(far) and far > 0 else None
+
+
+def _exceeded_by_few(distances: Tensor) -> float:
+    """The limit that one new distance in a hundred exceeds, or fewer; (n,) of examples that were not learnt from.
+
+    Conformal prediction, Vovk, Gammerman and Shafer 2005, section 2.2: the (n + 1)(1 - share)-th smallest of n. Fewer
+    than 99 have none so far out: there it is read off an exponential tail through their middle and their largest.
+    """
+    order, count = distances.sort().values, len(distances)
+    place = math.ceil((count + 1) * (1 - WANTED))
+    if place <= count:
+        return float(order[place - 1])
+    middle = float(order.median())
+    return middle + (float(order[-1]) - middle) * math.log(0.5 / WANTED) / math.log((count + 1) / 2)
+
+
+def of_windows(strangeness: Sequence[float]) -> float:
+    """Of an example in several windows: it is as strange as the one that is most familiar."""
+    return min(strangeness)
