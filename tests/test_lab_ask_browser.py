@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import lab_models as models
+import numpy as np
 import pytest
 from browsing import IN_BROWSER, keep, says, serious
 from lab import running
@@ -216,6 +217,19 @@ def test_none_of_these_is_said_where_the_answer_says_so_and_never_else(visit):
     lead = tab.locator(".lead").text_content()
     assert "Nothing in the training set is like it" in lead and "2.50" in lead and "1.0 %" in lead
     assert "None of these" in tab.locator("[role=tab]").text_content()
+
+
+def test_noise_is_none_of_the_digits_with_the_measured_rate_of_false_alarms(visit, lab):
+    tab = visit("/ask")
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8))
+    choose(tab, ("noise.png", models.png(noise)))
+    says(tab, "None of these")
+    share = json.loads((lab.folder / "models" / "digits" / "metrics.json").read_text())["none_of_these"]["share"]
+    assert f"Of real examples {100 * share:.1f} % are refused so." in tab.locator(".lead").text_content()
+    keep(tab, "none-of-these")
+    tab.get_by_role("button", name="Clear").click()
+    choose(tab, ("3.png", DIGIT))
+    tab.wait_for_selector("h1:not(:has-text('None of these')):not(:has-text('Ask it'))")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])

@@ -114,6 +114,7 @@ def test_it_goes_on_through_a_reload_is_paused_stepped_and_nudged(visit):
 def test_two_tabs_see_one_training_and_keep_their_own_choices(trained, visit):
     one, other = visit(trained), visit(trained)
     says(one, "never saw")
+    says(other, "never saw")
     one.get_by_label("Moment of the training").focus()
     one.keyboard.press("Home")
     says(one, "at epoch 0")

@@ -142,10 +142,15 @@ def scene_of(model: Model, one: Input) -> Scene:
     )
 
 
-def explain_input(model: Model, one: Input, right: str | None = None) -> Explanation:
-    """The same, of an example that is read already. right: one of the model's classes, or None."""
+def explain_input(
+    model: Model, one: Input, right: str | None = None, scene: Scene | None = None, covered: bool = True
+) -> Explanation:
+    """The same, of an example that is read already. right: one of the model's classes, or None.
+
+    scene: as a person meets it, where that isn't a file. covered: whether pieces are covered, which takes long.
+    """
     assert one.x is not None, "it could be read"
-    scene, card = scene_of(model, one), model.card
+    scene, card = scene or scene_of(model, one), model.card
     name = one.name if one.windows is None else f"{one.name} (its loudest part)"
     looks = model.look(one.x[None])
     _, strange = model.answer_of(one.x[None] if one.windows is None else one.windows)
@@ -162,5 +167,6 @@ def explain_input(model: Model, one: Input, right: str | None = None) -> Explana
         right=None if right is None else card.classes.index(right),
         criterion=model.criterion,
         temperature=model.temperature,
+        covered=covered,
     )
     return replace(found, strangeness=None if strange is None else of_windows(strange.tolist()))

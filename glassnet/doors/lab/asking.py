@@ -20,10 +20,10 @@ from glassnet.doors.lab.multipart import MOST_FILES
 from glassnet.doors.lab.nets import Nets
 from glassnet.doors.lab.questions import JSON, Question, Words, example_files, media, question, questions, sounds_like
 from glassnet.doors.lab.reasons import reasons
-from glassnet.doors.library import scene_of
+from glassnet.doors.library import explain_input, scene_of
 from glassnet.doors.model import Model, Prediction
 from glassnet.explaining import images
-from glassnet.explaining.explanation import Explanation, explain
+from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.numbers import packed
 from glassnet.explaining.saliency import occlusion_steps
 from glassnet.nets.network import BothWays
@@ -197,24 +197,10 @@ def told(model: Model, said: Prediction, top: int | None = None) -> dict[str, An
 
 def explained(model: Model, asked: Question) -> Explanation:
     """Why a net answers as it does, nothing covered yet. Its name is shown and opens no file."""
-    one, card = asked.one, model.card
-    assert one.x is not None, "question raises where it can't be read"
+    one = asked.one
     wav = sounds_like(model, asked.data)
     scene = replace(scene_of(model, replace(one, name="")), sound=data_uri(wav, "audio/wav") if wav else "")
-    name = one.name if one.windows is None else f"{one.name} (its loudest part)"
-    looks = model.look(one.x[None])
-    return explain(
-        model.net,
-        model.classes,
-        one.x,
-        looks,
-        name,
-        model.name,
-        model.tested,
-        scene,
-        card.both_ways,
-        covered=False,
-    )
+    return explain_input(model, one, scene=scene, covered=False)
 
 
 def data_uri(data: bytes, kind: str) -> str:
