@@ -23,6 +23,7 @@ from glassnet.data import (
     volumes,
     xo,
 )
+from glassnet.data.boxes.finding import find_boxes
 from glassnet.data.dataset import Dataset, Preparation
 from glassnet.data.kind import Kind, Limits
 from glassnet.data.listing import Listing, list_folder, list_named, suffix_of, usual
@@ -64,6 +65,14 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
     refuse_missing(data)
     if str(data) in BUILT_IN and not path.exists():
         return BUILT_IN[str(data)]
+    boxes = find_boxes(path)
+    if boxes and reading.kind is None:
+        raise GlassnetError(
+            str(path),
+            expected="examples with a class each",
+            found=f"boxes on pictures ({boxes.layout})",
+            fix=f"To look at them: glassnet show {path}",
+        )
     if path.is_dir():
         found = _folder(path, reading)
         return _table(path, found, reading, given) if isinstance(found, Path) else _files(path, found, reading, given)

@@ -9,6 +9,7 @@ import numpy as np
 
 from glassnet import files
 from glassnet.config import Reading
+from glassnet.data.boxes.finding import find_boxes
 from glassnet.data.contact_sheet import contact_sheet
 from glassnet.data.dataset import NOT_GIVEN, SPLITS, Dataset
 from glassnet.data.kinds import KINDS
@@ -22,6 +23,12 @@ MOST_SIZES, MOST_COPIES, MOST_DAMAGED = 8, 10, 20
 def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     """Prints what is there and leaves a picture of some of it."""
     page = output_file(out, f"show-{title(data)}.png", ".png")
+    boxes = find_boxes(data) if reading == Reading() else None
+    if boxes:
+        from glassnet.doors.commands.show_boxes import show_boxes
+
+        show_boxes(data, boxes, page, json)
+        return
     from glassnet.doors.screen import console, fact, read
 
     screen = console(json)

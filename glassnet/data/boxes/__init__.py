@@ -1,0 +1,1 @@
+"""Boxes on pictures: objects with their places, read from PASCAL VOC and COCO, and looked over."""
