@@ -21,11 +21,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
     from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
-    from glassnet.doors.library import check, explain, load, read, train, xo
+    from glassnet.doors.library import check, explain, features, load, read, train, xo
     from glassnet.doors.model import Model, Prediction
     from glassnet.errors import GlassnetError
     from glassnet.explaining.arithmetic import Arithmetic, arithmetic
     from glassnet.explaining.explanation import Explanation
+    from glassnet.explaining.features import Features
     from glassnet.explaining.nudge import Nudge, nudge
     from glassnet.explaining.trace import Step, trace
     from glassnet.explaining.votes import Votes, votes
@@ -36,6 +37,7 @@ __all__ = [
     "Dataset",
     "ErrorTable",
     "Explanation",
+    "Features",
     "GlassnetError",
     "Model",
     "Nudge",
@@ -49,6 +51,7 @@ __all__ = [
     "cut",
     "error_table",
     "explain",
+    "features",
     "filter_image",
     "filter_patch",
     "load",
@@ -76,6 +79,8 @@ _HOMES = {
     "train": "glassnet.doors.library",
     "load": "glassnet.doors.library",
     "explain": "glassnet.doors.library",
+    "features": "glassnet.doors.library",
+    "Features": "glassnet.explaining.features",
     "check": "glassnet.doors.library",
     "Suitability": "glassnet.training.suitability",
     "Model": "glassnet.doors.model",

@@ -99,6 +99,22 @@ def explain(model: Path, asked: str, out: Path | None, right: str | None, json: 
 
 
 @glassnet.command()
+@model_argument
+@click.option("--data", metavar="DATA", help="The examples to look at; what the model learnt from unless given.")
+@out_option("Where the page goes; features-MODEL.html unless given.")
+@settings(Reading)
+@as_json
+def features(model: Path, data: str | None, out: Path | None, reading: Reading, json: bool) -> None:
+    """Show what each feature of each layer answers to, and what feeds it."""
+    refuse_no_model(model)
+    if data is not None:
+        refuse_missing(data)
+    from glassnet.doors.commands import features as work
+
+    work.features(model, data, out, reading, json)
+
+
+@glassnet.command()
 @data_argument
 @out_option("Where the contact sheet goes; show-DATA.png unless given.")
 @settings(Reading)

@@ -1,8 +1,9 @@
-"""What `import glassnet as gn` offers beside the deck's operations: read, train, load, explain."""
+"""What `import glassnet as gn` offers beside the deck's operations: read, train, load, explain, features."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,16 @@ from glassnet.data.kinds import KINDS
 from glassnet.data.xo import Range
 from glassnet.doors.folder import choose_out
 from glassnet.doors.inputs import Input, find_data, from_array, read_one, right_class
+from glassnet.doors.material import choose, find_material, refuse_others
 from glassnet.doors.model import Model
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError
 from glassnet.explaining import images
 from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.explanation import explain as explain_net
+from glassnet.explaining.features import Asked, Features
+from glassnet.explaining.features import Progress as FeaturesProgress
+from glassnet.explaining.features import find as find_features
 from glassnet.explaining.scene import Scene
 from glassnet.steps import finish
 from glassnet.training.familiarity import of_windows
@@ -125,6 +130,31 @@ def explain(model: Model, x: str | Path | NDArray[np.generic], right: str | None
     if len(batch) != 1:
         raise GlassnetError("explain", expected="one example", found=f"{len(batch)}", fix="Ask about one at a time")
     return explain_input(model, Input("array", batch[0]), right)
+
+
+def features(model: Model, data: Dataset | str | Path | None = None, seed: int = 0) -> Features:
+    """What each feature of each layer of a model answers to, found in a data set: in what it learnt from unless given.
+
+    Takes some seconds to some minutes. Raises GlassnetError when the data isn't there, or is of another sort.
+    """
+    if isinstance(data, Dataset):
+        return finish(features_steps(model, data, data.name, seed))
+    source, named = find_material(model.card, None if data is None else str(data), Reading())
+    return finish(features_steps(model, source.read(), named, seed))
+
+
+def features_steps(
+    model: Model, dataset: Dataset, named: str, seed: int = 0
+) -> Generator[FeaturesProgress, None, Features]:
+    """The same, of a data set that is read already, telling how far it is. named: what the data is called."""
+    card = model.card
+    refuse_others(card, named, dataset.kind, dataset.shape, dataset.classes)
+    rows, about = choose(dataset, model.seen, seed)
+    places = np.array([card.classes.index(name) for name in dataset.classes], np.int64)
+    y = places[dataset.samples.y[rows]]
+    return find_features(
+        Asked(model.name, named, about, model.net, card.classes, card.normalisation, model.look, dataset, rows, y, seed)
+    )
 
 
 def scene_of(model: Model, one: Input) -> Scene:

@@ -1,0 +1,72 @@
+"""glassnet features: what each feature of each layer answers to, as a page, and a line a layer in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from glassnet.config import Reading
+from glassnet.doors.card import read_card
+from glassnet.doors.commands import output_file, print_json, title, typed
+from glassnet.doors.material import find_material
+from glassnet.steps import finish
+from glassnet.words import by, clipped
+
+if TYPE_CHECKING:
+    from glassnet.explaining.features import Features, LayerFeatures
+
+MOST_LAYERS = 40
+NAME = 24  # letters of a layer
+
+
+def features(folder: Path, data: str | None, out: Path | None, reading: Reading, json: bool) -> None:
+    """Leaves a page; what each feature answers to is the JSON."""
+    card = read_card(folder)
+    page = output_file(out, f"features-{title(str(folder))}.html", ".html", ".htm")
+    source, named = find_material(card, data, reading)
+    from glassnet.doors.screen import console, fact, line, read
+
+    screen = console(json)
+    dataset = read(source, screen)
+    from glassnet.doors.library import features_steps
+    from glassnet.doors.model import Model
+
+    with line(screen, "features") as shown:
+        work = features_steps(Model.load(folder), dataset, named)
+        found = finish(work, lambda step: shown.step(step.done, step.total, step.what))
+    found.save(page)
+    if json:
+        print_json({**found.as_json(), "page": str(page)})
+        return
+    _print(screen, found)
+    screen.print(fact("page", str(page)))
+    strongest = next((one for layer in found.layers for one in layer.features if one.patches), found.roof.features[0])
+    asked = strongest.patches[0].name
+    screen.print(fact("next", typed("glassnet", "explain", folder, asked if Path(asked).is_file() else "FILE"), "bold"))
+
+
+def _print(screen: Console, found: Features) -> None:
+    """A line a layer: how many features, what they see, how many are dead, what the strongest answers to."""
+    screen.print(found.about)
+    screen.print()
+    screen.print(f"{'layer':<{NAME}}features  {'sees':<10}dead  strongest answer", style="dim")
+    for layer in found.layers[:MOST_LAYERS]:
+        screen.print(_line(found, layer))
+    if len(found.layers) > MOST_LAYERS:
+        screen.print(f"and {len(found.layers) - MOST_LAYERS} layers more", style="dim")
+    screen.print()
+
+
+def _line(found: Features, layer: LayerFeatures) -> str:
+    level = layer.level
+    sees = by(min(field.size, n) for field, n in zip(level.field, found.net.shape[1:], strict=True))
+    best = max((one for one in layer.features if not one.dead), key=lambda one: one.patches[0].value, default=None)
+    said = "none answers"
+    if best is not None and best.speaks_for is not None:
+        patch = best.patches[0]
+        words = ", ".join(patch.where) if level.is_grid else "all of it"
+        said = f"{best.index + 1}: {patch.value:.1f} at {words} ({clipped(patch.label, 16)})"
+    name = clipped(f"{level.name} {level.text}" if "." not in level.name else level.name, NAME - 1)
+    return f"{name:<{NAME}}{len(layer.features):>8,}  {sees:<10}{len(layer.dead):>4}  {said}"
