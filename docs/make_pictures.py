@@ -26,6 +26,8 @@ def main() -> None:
         letter = next((work / "letters" / "X").iterdir()).relative_to(work)
         glassnet("explain", "models/xo", str(letter), "--out", "why.html", cwd=work)
         page(browser, work / "why.html", "explain", 1180)
+        glassnet("features", "models/digits", "--out", "features.html", cwd=work)
+        page(browser, work / "features.html", "features", 1180)
         page(browser, work / "models" / "digits" / "report.html", "report", 1180)
         with serving(work) as address:
             draw(opened(browser, address + "draw", 1100))
