@@ -112,6 +112,14 @@ def test_it_fits_and_reads_at_every_width_by_day_and_by_night(show, name, found)
         keep(tab, f"features-{name}-{width}{'-dark' if dark else ''}")
 
 
+def test_on_a_phone_an_address_opens_at_its_feature(show, found):
+    tab = show(found, "#residual1/2", 390)
+    tab.wait_for_function("Math.abs(document.querySelector('#lens').getBoundingClientRect().top) < 20")
+    tab.locator("#lens .fed a").first.click()
+    tab.wait_for_function("document.activeElement.id === 'lens'")
+    assert "residual1.conv1" in title(tab)
+
+
 def test_names_can_t_break_the_page(show):
     evil = '<script>alert("x")</script></script><img src=x onerror=alert(1)>'
     net = net_of("plain")

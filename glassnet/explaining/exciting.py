@@ -24,7 +24,7 @@ from glassnet.nets.layers import Embed
 
 STEPS, FEWEST_STEPS = 64, 16
 TOGETHER, FEWEST = 32, 4  # features a level that are drawn
-WORK = 2.5e11  # multiply-adds that a level may cost
+WORK = 1e11  # multiply-adds that a level may cost
 START, STRIDE = 0.02, 0.25  # of the full norm: the first noise, and the first step
 LEAK = 0.1  # share of a slope that passes a shut ReLU
 SMOOTH = 8  # places a side from which slopes are smoothed and inputs shifted

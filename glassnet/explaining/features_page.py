@@ -179,8 +179,6 @@ def _layer(
         "sees": by(size, TIMES),
         "every": by((one.stride for one in level.field), TIMES) if any(one.stride > 1 for one in level.field) else "",
         "whole": size == list(sizes),
-        "grid": level.is_grid,
-        "cut": level.is_cut,
         "spelt": level.feeders[0].spelt,
         "roof": layer is found.roof,
         "shown": [

@@ -30,21 +30,22 @@ def features(folder: Path, data: str | None, out: Path | None, reading: Reading,
 
     screen = console(json)
     dataset = read(source, screen)
+    from glassnet.doors.examples import find_examples
     from glassnet.doors.library import features_steps
     from glassnet.doors.model import Model
 
-    with line(screen, "features") as shown:
+    with line(screen, "features") as told:
         work = features_steps(Model.load(folder), dataset, named)
-        found = finish(work, lambda step: shown.step(step.done, step.total, step.what))
+        found = finish(work, lambda step: told.step(step.done, step.total, step.what))
     found.save(page)
     if json:
         print_json({**found.as_json(), "page": str(page)})
         return
     _print(screen, found)
     screen.print(fact("page", str(page)))
-    strongest = next((one for layer in found.layers for one in layer.features if one.patches), found.roof.features[0])
-    asked = strongest.patches[0].name
-    screen.print(fact("next", typed("glassnet", "explain", folder, asked if Path(asked).is_file() else "FILE"), "bold"))
+    shown = Path(found.roof.features[0].patches[0].name)  # what it takes for its first class most
+    examples = [shown] if shown.is_file() else list(find_examples(str(folder), card.data).values())
+    screen.print(fact("next", typed("glassnet", "explain", folder, examples[0] if examples else "FILE"), "bold"))
 
 
 def _print(screen: Console, found: Features) -> None:

@@ -43,7 +43,8 @@ function card(layer, one) {
   if (one.dead) link.classList.add("dead");
   if (data.spelt) {
     link.classList.add("words");
-    link.append(el("span", { className: "phrases", textContent: phrases(one).slice(0, 3).join(", ") || "\u2013" }));
+    const told = layer.roof ? votersInWords(one) : phrases(one).slice(0, 3);
+    link.append(el("span", { className: "phrases", textContent: told.join(", ") || "\u2013" }));
   } else {
     const looks = el("span", { className: "looks" });
     if (one.exciting) looks.append(picture(one.exciting[0]));
@@ -61,6 +62,12 @@ function card(layer, one) {
 }
 
 const phrases = (one) => [...new Set(one.patches.map((patch) => patch.where))];
+
+// Of a class the phrase that each of its strongest voters answers to most.
+function votersInWords(one) {
+  const lower = one.feeds.filter((feed) => feed.value > 0).map((feed) => features.get(`${feed.layer}/${feed.feature + 1}`));
+  return [...new Set(lower.filter(Boolean).flatMap((found) => phrases(found.one).slice(0, 1)))];
+}
 
 function voters(one) {
   const box = el("span", { className: "voters" });
@@ -124,7 +131,7 @@ function openLens({ layer, one, users }) {
     const drawn = el("figure", {}, picture(which, "What excites it most"), words);
     lens.append(el("div", { className: `excited${data.wide ? " wide" : ""}` }, drawn, ...(byClass ? [bars(one)] : [])));
   }
-  if (one.patches.length) lens.append(heading(one.dead ? "What comes nearest" : "Answers most to", `strongest first, one ${data.noun} each`), best(one));
+  if (one.patches.length) lens.append(heading(one.dead ? "What comes nearest" : "Answers most to", `strongest first, one ${data.noun} each`), best(layer, one));
   if (one.feeds.length) lens.append(heading(layer.roof ? "What votes for it" : "What feeds it", "weight × value, the mean over these patches"), fed(layer, one));
   if (users.length) lens.append(heading("What it feeds", "where it is among the strongest"), used(users));
   if (byClass && !one.exciting) lens.append(heading("By class", ""), bars(one));
@@ -133,14 +140,15 @@ function openLens({ layer, one, users }) {
 
 const heading = (words, small) => el("h4", {}, `${words} `, el("small", { textContent: small }));
 
-function best(one) {
+function best(layer, one) {
   const box = el("div", { className: `best${data.spelt ? " words" : ""}${data.wide ? " wide" : ""}` });
   for (const patch of one.patches) {
     const example = data.examples[patch.example];
     const figure = el("figure");
     if (data.spelt) figure.append(el("q", { textContent: patch.where }));
     else figure.append(looks(patch, example));
-    const words = el("figcaption", {}, el("b", { textContent: two(patch.value) }), ` ${example.label}`, el("br"), example.name);
+    const words = el("figcaption", {}, el("b", { textContent: two(patch.value) }), ` ${example.label}`);
+    if (!data.spelt || !layer.whole) words.append(el("br"), example.name);
     if (patch.box) words.append(el("br"), patch.where);
     box.append(figure);
     figure.append(words);
@@ -222,9 +230,8 @@ function openAddress(walked) {
   const found = features.get(decodeURIComponent(location.hash.slice(1)));
   if (found) openLens(found);
   else if (!walked) openLens(strongest());
-  if (!found || !walked) return;
-  if (matchMedia("(max-width: 1000px)").matches) lens.scrollIntoView();
-  lens.focus({ preventScroll: true });
+  if (found && matchMedia("(max-width: 1000px)").matches) lens.scrollIntoView();
+  if (found && walked) lens.focus({ preventScroll: true });
 }
 
 // Without an address: what votes most for the first class.
