@@ -67,6 +67,15 @@ def values_of(net, level, x):
     return seen[level.value][1].numpy()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Nets this small are slower on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module", params=NETS)
 def looked(request):
     net = net_of(request.param)
