@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -16,6 +18,12 @@ from glassnet.doors.lab.limits import LOCAL, MAX_HEADER_BYTES, CarefulProtocol, 
 class LabServer(uvicorn.Server):
     """uvicorn, which at its end lets go of the pages that follow a training or a check, rather than wait for them."""
 
+    ended_by = 0  # the signal that ended it
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.ended_by = sig
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app
         assert isinstance(app, Limits)
@@ -24,7 +32,7 @@ class LabServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(named: Path | None, hosts: Sequence[str], token: str) -> uvicorn.Server:
+def server(named: Path | None, hosts: Sequence[str], token: str) -> LabServer:
     """The lab behind its limits. hosts: what it may be called, with the port."""
     config = uvicorn.Config(
         Limits(lab(named), hosts, token),
@@ -47,7 +55,10 @@ def serve(bound: socket.socket, host: str, named: Path | None, token: str) -> No
     port = bound.getsockname()[1]
     names = {host, *LOCAL} if host in LOOPBACK else {host if ":" not in host else f"[{host}]", *LOCAL, *_own_names()}
     hosts = [*(f"{name}:{port}" for name in names), *(names if port == 80 else ())]
-    server(named, hosts, token).run(sockets=[bound])
+    one = server(named, hosts, token)
+    one.run(sockets=[bound])
+    if one.ended_by:  # it is told to who started it, whether or not it came through the loop's end
+        signal.raise_signal(one.ended_by)
 
 
 def _own_names() -> set[str]:
