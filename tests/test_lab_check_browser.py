@@ -35,6 +35,7 @@ def verdict(lab, data, seed=0):
 def test_data_is_named_looked_at_and_checked_by_keyboard_and_a_reload_keeps_the_verdict(visit, lab, data):
     tab = visit("/check")
     says(tab, "Is a ConvNet right for your data?")
+    tab.wait_for_selector("input:focus")
     tab.keyboard.type(str(data))  # the field has the focus already
     tab.keyboard.press("Enter")
     says(tab, "Is a ConvNet right for t?")

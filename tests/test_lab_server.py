@@ -251,13 +251,17 @@ def test_sixteen_at_once_get_each_their_own_answer(lab):
 
 
 def test_serve_says_where_it_is_and_ends_by_ctrl_c(tmp_path):
-    import signal
     import subprocess
     import sys
 
-    process = subprocess.Popen(
-        [sys.executable, "-m", "glassnet", "serve", "--port", "0"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "glassnet", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        _ends_by_ctrl_c(process)
+
+
+def _ends_by_ctrl_c(process):
+    import signal
+
     line = process.stderr.readline()
     port = int(line.rsplit(":", 1)[1].strip("/\n"))
     for _ in range(200):
@@ -272,4 +276,3 @@ def test_serve_says_where_it_is_and_ends_by_ctrl_c(tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     assert "Traceback" not in process.stderr.read()
-    process.stderr.close()

@@ -57,8 +57,8 @@ def serve(bound: socket.socket, host: str, named: Path | None, token: str) -> No
     hosts = [*(f"{name}:{port}" for name in names), *(names if port == 80 else ())]
     one = server(named, hosts, token)
     one.run(sockets=[bound])
-    if one.ended_by:  # it is told to who started it, whether or not it came through the loop's end
-        signal.raise_signal(one.ended_by)
+    if one.ended_by == signal.SIGINT:  # also where this process was begun with it ignored, as in the background
+        raise KeyboardInterrupt
 
 
 def _own_names() -> set[str]:
