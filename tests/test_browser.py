@@ -3,11 +3,11 @@
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from browsing import IN_BROWSER
 from test_pages import EVIL, LARGE, evaluated, explained, number
 from test_sentences import SAID
 from test_sentences import explained as explained_sentence
@@ -16,18 +16,8 @@ from glassnet.explaining.explanation import explain
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import parse
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")]
+pytestmark = IN_BROWSER
 EVERY = "conv 6 3/2, batchnorm, relu, pool 3/2 same, residual 6, gelu, mean, dropout 0.5, fc 5, relu, fc"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
