@@ -11,6 +11,9 @@ from PIL import Image
 
 import glassnet as gn
 from glassnet.doors.card import write_sums
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.network import BothWays
+from glassnet.nets.text import parse
 from glassnet.training import familiarity
 from glassnet.training.familiarity import Familiarity, View, views_of
 
@@ -136,6 +139,22 @@ def test_every_shape_is_seen_and_examples_apart_from_each_other(shape):
     for name, values in views.items():
         alone = views_of(x[2:3], voted[2:3])[name]
         assert torch.allclose(alone, values[2:3], atol=1e-6), name
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_views_noted_during_a_pass_are_those_of_the_examples_themselves(both_ways):
+    net = ConvNet(parse("conv 4 3, relu, pool 2, fc"), (1, 8, 8), 2).eval()
+    x = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    asked = BothWays(net) if both_ways else net
+    with familiarity.Noted(net, both_ways) as noted, torch.no_grad():
+        asked(x[:4])
+        asked(x[4:])
+    with familiarity.voting(net) as voted, torch.no_grad():
+        net(x)
+    for name, values in views_of(x, voted[0]).items():
+        assert torch.allclose(noted.views[name], values, atol=1e-6), name
+    asked(x)
+    assert len(noted.views["votes"]) == 7, "nothing is noted any more"
 
 
 def test_a_sound_in_several_windows_is_as_strange_as_its_most_familiar_one(digits):

@@ -37,7 +37,7 @@ from glassnet.training.answers import answering, answers
 from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.checkpoints import Checkpoints
 from glassnet.training.evaluate import Report, report
-from glassnet.training.familiarity import alarms, learn
+from glassnet.training.familiarity import Noted, alarms, learn
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome
@@ -182,23 +182,25 @@ def _judge(
     net = trainer.net
     assert isinstance(net, ConvNet), "the plan builds ConvNets"
     asked_net = BothWays(net) if plan.recipe.both_ways else net
-    logits, y = answers(asked_net, trainer.held)
+    both, is_words = plan.recipe.both_ways, KINDS[dataset.kind].looked_up
+    with Noted(net, both, is_words) as held:
+        logits, y = answers(asked_net, trainer.held)
     heat = temperature(logits, y)
     scale_votes(net.votes, heat)
 
     asking, asked = answering(asked_net, test), 0
-    while asked < len(test.rows):
-        asked = next(asking)
-        yield Judging(asked, len(test.rows))
+    with Noted(net, both, is_words) as tested:
+        while asked < len(test.rows):
+            asked = next(asking)
+            yield Judging(asked, len(test.rows))
 
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
         return report(dataset.classes, logits.double().numpy(), y.numpy(), loader.rows)
 
-    seed, is_words = plan.recipe.seed, KINDS[dataset.kind].looked_up
-    familiar = learn(net, trainer.train, trainer.held, seed, is_words)
+    familiar = learn(net, trainer.train, held.views, plan.recipe.seed, is_words)
     return Outcome(
         familiar=familiar,
-        alarms=alarms(familiar, net, test, seed, is_words) if familiar else None,
+        alarms=alarms(familiar, tested.views) if familiar else None,
         net=net,
         rows=rows,
         dataset=dataset,

@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from glassnet.data.loader import Loader
 from glassnet.nets.convnet import ConvNet
@@ -26,10 +28,10 @@ from glassnet.training.evaluate import wilson
 
 WANTED = 0.01  # of real examples that may be refused
 BANK = 2_000  # training examples that are remembered
-ASKED = 1_000  # held-out and test examples that are asked about, at most of each
 WIDEST = 256  # voting values that are compared each for itself
 FEWEST = 5  # examples on either side
 COARSE = {1: 64, 2: 8, 3: 4}  # places along each axis of a layout, by the number of axes
+TOGETHER = 1_024  # examples that are compared at a time
 LEVELS = 9  # of the values' spread
 LAGS = (1, 2, 4)
 CHANNELS = 16  # that are looked at each for itself
@@ -73,8 +75,9 @@ class View:
 
     def distance(self, values: Tensor) -> Tensor:
         """(N,) from each of (N, D) values to its nearest in the bank, of `far`."""
-        scaled = (values.to(self.mean.device) - self.mean) / self.spread
-        return torch.cdist(scaled, self.bank.float()).amin(1) / self.far
+        scaled, bank = (values.to(self.mean.device) - self.mean) / self.spread, self.bank.float()
+        nearest = [torch.cdist(some, bank).amin(1) for some in torch.split(scaled, TOGETHER)]
+        return torch.cat(nearest) / self.far
 
 
 @dataclass(frozen=True)
@@ -114,17 +117,17 @@ class Familiarity:
         return cls(views, limit, int(held))
 
 
-def learn(net: ConvNet, train: Loader, held: Loader, seed: int, is_words: bool = False) -> Familiarity | None:
-    """What a trained net is used to. held: examples that it did not learn from, to set the limit.
+def learn(net: ConvNet, train: Loader, held: Views, seed: int, is_words: bool = False) -> Familiarity | None:
+    """What a trained net is used to. held: views of examples that it did not learn from, to set the limit.
 
     None where the examples are too few, or all the same, to tell near from far.
     """
-    if min(len(train.rows), len(held.rows)) < FEWEST:
+    if min(len(train.rows), len(next(iter(held.values())))) < FEWEST:
         return None
-    known, other = seen_of(net, train, BANK, seed, is_words), seen_of(net, held, ASKED, seed, is_words)
+    known = _remembered(net, train, seed, is_words)
     views, distances = {}, []
     for name, values in known.items():
-        scaled = _scaled(values, other[name], each=name != "layout")
+        scaled = _scaled(values, held[name], each=name != "layout")
         if scaled is not None:
             views[name], distance = scaled
             distances.append(distance)
@@ -134,25 +137,59 @@ def learn(net: ConvNet, train: Loader, held: Loader, seed: int, is_words: bool =
     return Familiarity(views, _exceeded_by_few(largest), len(largest))
 
 
-def alarms(familiarity: Familiarity, net: ConvNet, test: Loader, seed: int, is_words: bool = False) -> Alarms:
-    """How many real examples of a test are refused."""
-    strange = familiarity.strangeness(seen_of(net, test, ASKED, seed, is_words))
+def alarms(familiarity: Familiarity, test: Views) -> Alarms:
+    """How many real examples are refused. test: views of examples that set nothing."""
+    strange = familiarity.strangeness(test)
     return Alarms(int((strange > 1).sum()), len(strange))
 
 
-def seen_of(net: ConvNet, loader: Loader, most: int, seed: int, is_words: bool) -> dict[str, Tensor]:
-    """The views of up to `most` of a loader's examples, drawn with a seed, on the CPU."""
-    rows = loader.rows
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng([seed, 9]).choice(rows, most, replace=False))
-    some = Loader(loader.dataset, rows, loader.normalisation, loader.batch, torch.device("cpu"))
-    device, parts = next(net.parameters()).device, []
-    for batch in some.in_order():
-        with torch.inference_mode(), voting(net) as values:
-            x = batch.x.to(device)
-            net(x)
-        parts.append(views_of(x, values[0], is_words))
-    return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+class Noted:
+    """Within it every pass through a net is seen, so that no example has to be asked about twice for its views.
+
+    both_ways: whether mirror images follow the examples in each pass. is_words: see views_of.
+    """
+
+    def __init__(self, net: ConvNet, both_ways: bool = False, is_words: bool = False) -> None:
+        self._net, self._parts = net, 2 if both_ways else 1
+        self._is_words = is_words
+        self._seen: list[dict[str, Tensor]] = []
+        self._x: list[Tensor] = []
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> Self:
+        self._hooks = [
+            self._net.register_forward_pre_hook(lambda _, inputs: self._x.append(inputs[0])),
+            self._net.votes.register_forward_pre_hook(lambda _, inputs: self._note(inputs[0])),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    @property
+    def views(self) -> dict[str, Tensor]:
+        """Of all examples, in order."""
+        return {name: torch.cat([part[name] for part in self._seen]) for name in self._seen[0]}
+
+    def _note(self, voted: Tensor) -> None:
+        x = self._x.pop()
+        mine = len(x) // self._parts
+        seen = views_of(x[:mine].detach(), voted[:mine].detach(), self._is_words)
+        self._seen.append({name: values.cpu() for name, values in seen.items()})
+
+
+def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[str, Tensor]:
+    """The views of up to BANK training examples, drawn with a seed."""
+    rows = train.rows
+    if len(rows) > BANK:
+        rows = np.sort(np.random.default_rng([seed, 9]).choice(rows, BANK, replace=False))
+    some = Loader(train.dataset, rows, train.normalisation, train.batch, torch.device("cpu"))
+    device = next(net.parameters()).device
+    with Noted(net, is_words=is_words) as noted, torch.no_grad():
+        for batch in some.in_order():
+            net(batch.x.to(device))
+    return noted.views
 
 
 @contextmanager
