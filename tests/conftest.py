@@ -21,6 +21,16 @@ def _own_cache(tmp_path_factory):
     os.environ["GLASSNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_core():
+    """Trainings here run beside others: how many cores are free changes by the moment, and with it the last digits."""
+    from glassnet.doors import plan
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "choose_threads", lambda *_: (1, ""))
+        yield
+
+
 @pytest.fixture(scope="session")
 def xo_model(tmp_path_factory):
     """A model folder of a net trained on X's and O's."""
