@@ -13,7 +13,7 @@ from glassnet.training.detection.precision import all_points, curve, eleven_poin
 def objects(boxes, labels=None, hard=None):
     boxes = np.array(boxes, float).reshape(-1, 4)
     n = len(boxes)
-    return Objects(boxes, np.array(labels or [0] * n), np.array(hard or [False] * n, bool))
+    return Objects(boxes, np.array(labels or [0] * n, np.int64), np.array(hard or [False] * n, bool))
 
 
 def found(boxes, scores, labels=None):
@@ -119,7 +119,7 @@ def test_coco_knows_a_perfect_detector_one_that_says_nothing_and_a_class_without
 
 def test_the_interval_holds_the_figure_is_seeded_and_narrows_with_more_pictures():
     few, many = scene(0, 12), scene(1, 200)
-    narrow, wide = interval(match(*many, 0), draws=200), interval(match(*few, 0), draws=200)
+    narrow, wide = interval(match(*many, 0), count=200), interval(match(*few, 0), count=200)
     assert narrow[0] < all_points(match(*many, 0)) < narrow[1]
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
-    assert interval(match(*few, 0), seed=3, draws=50) == interval(match(*few, 0), seed=3, draws=50)
+    assert interval(match(*few, 0), seed=3, count=50) == interval(match(*few, 0), seed=3, count=50)

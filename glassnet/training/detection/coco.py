@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,8 @@ def coco_figures(objects: Sequence[Objects], found: Sequence[Found], classes: in
     except ImportError as error:
         fix = 'pip install "glassnet[detect]"'
         raise GlassnetError("COCO's figures", expected="pycocotools", found="it isn't installed", fix=fix) from error
+    if not objects:
+        return CocoFigures(math.nan, math.nan, ((math.nan, math.nan),) * classes)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
         truth = COCO()
         truth.dataset = _truth(objects, classes)

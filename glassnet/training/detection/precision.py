@@ -1,17 +1,17 @@
-"""Average precision: VOC's with 11 points and with all, and its bootstrap interval over pictures."""
+"""Average precision: VOC's with 11 points and with all, its bootstrap interval over pictures; the best threshold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glassnet.training.detection.matching import Floats, Matches
+from glassnet.training.detection.matching import Floats, Ints, Matches
 
 DRAWS = 1000  # of the bootstrap
 LOW, HIGH = 2.5, 97.5  # percentiles of the interval
+ROOM = 2_000_000  # numbers of one step of it
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,13 @@ def curve(matches: Matches) -> Curve:
     return Curve(recall, hits / said, matches.scores)
 
 
+def curve_points(one: Curve) -> list[tuple[float, float]]:
+    """(recall, precision) where the curve turns: at hits, and at the last false detection before each."""
+    turns = np.append(np.diff(one.recall) != 0, True) | np.insert(np.diff(one.recall) != 0, 0, True)
+    places = np.flatnonzero(turns[: len(one.recall)])
+    return [(float(one.recall[i]), float(one.precision[i])) for i in places]
+
+
 def eleven_points(matches: Matches) -> float:
     """VOC 2007: the mean, over recalls 0, 0.1 ... 1, of the best precision at that recall or more. Section 4.2."""
     if not matches.objects:
@@ -47,28 +54,70 @@ def all_points(matches: Matches) -> float:
     return _area(matches.hit, matches.objects)
 
 
-def interval(
-    matches: Matches, seed: int = 0, precision: Callable[[Matches], float] = all_points, draws: int = DRAWS
-) -> tuple[float, float]:
-    """95 % bootstrap interval over the pictures: they are drawn anew, each with its objects and detections.
+def draws(pictures: int, seed: int = 0, count: int = DRAWS) -> Ints:
+    """(count, pictures) how often each picture is in a set of as many that is drawn from them, again and again.
 
     Efron and Tibshirani 1993, chapter 13. Pictures, not boxes, are what is independent of each other.
     """
-    random, count = np.random.default_rng(seed), len(matches.each)
-    if not matches.objects:
+    random, times = np.random.default_rng(seed), np.zeros((count, pictures), np.int64)
+    for row in times if pictures else ():
+        row += np.bincount(random.integers(0, pictures, pictures), minlength=pictures)
+    return times
+
+
+def drawn(matches: Matches, times: Ints) -> Floats:
+    """(count,) all_points of each set of pictures that was drawn; not a number where a set has no object.
+
+    times: (count, pictures). A picture that is drawn twice has its objects and detections twice; equal detections lie
+    side by side, so that each only weighs more.
+    """
+    objects = times @ matches.each
+    end = int(np.flatnonzero(matches.hit).max(initial=-1)) + 1  # what comes after the last hit changes nothing
+    hit, where = matches.hit[:end], matches.picture[:end]
+    sums = [np.zeros(0)]
+    for some in np.array_split(times, 1 + len(times) * end // ROOM):
+        weight = some[:, where]  # (some, end)
+        hits = weight * hit
+        precision = hits.cumsum(1) / np.maximum(weight.cumsum(1), 1)
+        falling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        sums.append((hits * falling).sum(1))
+    areas = np.full(len(times), np.nan)
+    return np.asarray(np.divide(np.concatenate(sums), objects, out=areas, where=objects > 0))
+
+
+def between(values: Floats) -> tuple[float, float]:
+    """The ends of the 95 % interval of drawn values, of which some may be no number."""
+    known = values[~np.isnan(values)]
+    if not len(known):
         return float("nan"), float("nan")
-    values = []
-    for _ in range(draws):
-        times = np.bincount(random.integers(0, count, count), minlength=count)
-        again = np.repeat(np.arange(len(matches.hit)), times[matches.picture])
-        objects = int((matches.each * times).sum())
-        if objects:
-            drawn = Matches(
-                matches.scores[again], matches.hit[again], matches.picture[again], objects, matches.each * times
-            )
-            values.append(precision(drawn))
-    low, high = np.percentile(values, [LOW, HIGH])
+    low, high = np.percentile(known, [LOW, HIGH])
     return float(low), float(high)
+
+
+def interval(matches: Matches, seed: int = 0, count: int = DRAWS) -> tuple[float, float]:
+    """95 % bootstrap interval of all_points over the pictures."""
+    return between(drawn(matches, draws(len(matches.each), seed, count)))
+
+
+def best_threshold(matches: Matches, otherwise: float = 0.5) -> float:
+    """The score from which on detections make the best F1; of equal ones the highest. van Rijsbergen 1979, chapter 7.
+
+    To be chosen on examples that are not tested on. otherwise: what it is where no detection is a hit.
+    """
+    if not matches.hit.any():
+        return otherwise
+    f1 = 2 * np.cumsum(matches.hit) / (np.arange(1, len(matches.hit) + 1) + matches.objects)
+    is_last = np.append(matches.scores[1:] < matches.scores[:-1], True)  # of its score: equal ones come together
+    return float(matches.scores[np.where(is_last, f1, -1).argmax()])
+
+
+def at_threshold(matches: Matches, threshold: float) -> tuple[float, float]:
+    """Precision and recall of the detections from a score on; not a number without detections, without objects."""
+    hit = matches.hit[matches.scores >= threshold]
+    return (
+        float(hit.mean()) if len(hit) else float("nan"),
+        float(hit.sum() / matches.objects) if matches.objects else float("nan"),
+    )
 
 
 def _area(hit: NDArray[np.bool_], objects: int) -> float:
