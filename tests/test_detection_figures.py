@@ -110,6 +110,13 @@ def test_the_mean_is_over_classes_that_have_objects_and_so_is_its_interval():
     assert (one.low, one.high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])))
 
 
+def test_an_interval_holds_its_figure_however_few_objects_a_class_has():
+    real, said = scene(3, 60, 60)
+    one = judge([f"class {k}" for k in range(60)], *staged(real, said), (0.5,) * 60)
+    assert one.low <= one.map50 <= one.high
+    assert all(row.low <= row.ap <= row.high for row in one.by_class if row.objects)
+
+
 def test_the_same_seed_gives_the_same_figures_and_another_another_interval():
     real, stages = staged(*scene(1))
     same = [judge(("a", "b", "c"), real, stages, (0.5,) * 3, seed=seed) for seed in (3, 3, 4)]

@@ -117,10 +117,11 @@ def judge(
         _class_judged(name, every[k], areas[k], thresholds[k], coco.each[k] if coco else (math.nan, math.nan))
         for k, name in enumerate(classes)
     )
-    low, high = between(_means(areas))
+    map50 = _mean([one.ap for one in judged])
+    low, high = between(_means(areas), map50)
     return Judged(
         judged, tuple(objects), tuple(found), tuple(map(float, thresholds)),
-        _mean([one.ap for one in judged]), low, high, _mean([one.eleven for one in judged]),
+        map50, low, high, _mean([one.eleven for one in judged]),
         coco.mean if coco else None, coco.half if coco else None,
         confusion(size, objects, found, thresholds),
         funnel(classes, objects, stages, thresholds),
@@ -162,8 +163,9 @@ def figures(judged: Judged, names: Sequence[str] | None = None) -> dict[str, obj
 def _class_judged(
     name: str, matches: Matches, areas: np.ndarray, threshold: float, coco: tuple[float, float]
 ) -> ClassJudged:
+    ap = all_points(matches)
     return ClassJudged(
-        name, matches.objects, all_points(matches), *between(areas), eleven_points(matches), *coco,
+        name, matches.objects, ap, *between(areas, ap), eleven_points(matches), *coco,
         float(threshold), *at_threshold(matches, threshold), curve(matches),
     )  # fmt: skip
 

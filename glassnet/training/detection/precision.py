@@ -85,18 +85,22 @@ def drawn(matches: Matches, times: Ints) -> Floats:
     return np.asarray(np.divide(np.concatenate(sums), objects, out=areas, where=objects > 0))
 
 
-def between(values: Floats) -> tuple[float, float]:
-    """The ends of the 95 % interval of drawn values, of which some may be no number."""
+def between(values: Floats, figure: float) -> tuple[float, float]:
+    """The ends of the 95 % interval of drawn values, of which some may be no number; it always holds the figure.
+
+    With very few objects of a class the draws lean upward: without a picture its false detections are gone too, and
+    without objects the class. Where they leave the figure behind, the interval is widened to it.
+    """
     known = values[~np.isnan(values)]
     if not len(known):
         return float("nan"), float("nan")
     low, high = np.percentile(known, [LOW, HIGH])
-    return float(low), float(high)
+    return min(float(low), figure), max(float(high), figure)
 
 
 def interval(matches: Matches, seed: int = 0, count: int = DRAWS) -> tuple[float, float]:
     """95 % bootstrap interval of all_points over the pictures."""
-    return between(drawn(matches, draws(len(matches.each), seed, count)))
+    return between(drawn(matches, draws(len(matches.each), seed, count)), all_points(matches))
 
 
 def best_threshold(matches: Matches, otherwise: float = 0.5) -> float:
