@@ -76,8 +76,13 @@ def curves(training: Sequence[float], held: Sequence[float], kept: int, top: flo
 
 def line(x: Scale, y: Scale, values: Sequence[float]) -> Line:
     """A curve through one value at each of 1, 2, 3, ..."""
-    points = tuple((x.at(i), y.at(value)) for i, value in enumerate(values, 1))
-    return Line("M" + "L".join(f"{px:g},{py:g}" for px, py in points), points)
+    return through([(x.at(i), y.at(value)) for i, value in enumerate(values, 1)])
+
+
+def through(points: Sequence[tuple[float, float]]) -> Line:
+    """A curve through points in pixels; of several in a row at one place the first."""
+    kept = tuple(point for i, point in enumerate(points) if not i or point != points[i - 1])
+    return Line("M" + "L".join(f"{px:g},{py:g}" for px, py in kept), kept)
 
 
 def round_values(low: float, high: float, about: int) -> list[float]:

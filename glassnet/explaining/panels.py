@@ -85,9 +85,9 @@ class Confusion:
         return Confusion(
             cell=cell,
             side=cell * len(shown),
-            names=tuple(Tick(at, _short(report.classes[k])) for k, at in zip(shown, centres, strict=True)),
+            names=tuple(Tick(at, short(report.classes[k])) for k, at in zip(shown, centres, strict=True)),
             right=tuple(
-                Tick(at, _count(int(report.confusion[k, k]), cell)) for k, at in zip(shown, centres, strict=True)
+                Tick(at, fitting(int(report.confusion[k, k]), cell)) for k, at in zip(shown, centres, strict=True)
             ),
             wrong=_wrong(report, shown, cell),
             found=found,
@@ -194,7 +194,7 @@ def _wrong(report: Report, shown: Sequence[int], cell: int) -> tuple[Wrong, ...]
         Wrong(
             place[j],
             place[i],
-            _count(count, cell),
+            fitting(count, cell),
             round(0.35 + 0.65 * count / most, 2),
             cell_mark(i, j),
             f"{counted(count, 'time')} {report.classes[i]}, said {report.classes[j]}",
@@ -203,11 +203,12 @@ def _wrong(report: Report, shown: Sequence[int], cell: int) -> tuple[Wrong, ...]
     )
 
 
-def _count(number: int, cell: int) -> str:
-    """A count that fits its cell, or nothing."""
+def fitting(number: int, cell: int) -> str:
+    """A count that fits its cell, or nothing. cell: its side in pixels."""
     words = f"{number:,}"
     return words if number and len(words) * 7 < cell else ""
 
 
-def _short(name: str, most: int = 16) -> str:
+def short(name: str, most: int = 16) -> str:
+    """A name with room for so many letters."""
     return name if len(name) <= most else name[: most - 1] + "…"
