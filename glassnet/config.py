@@ -1,4 +1,4 @@
-"""What a person may set: a record for reading data, one for training. Flags and TOML keys come from their fields.
+"""What a person may set: records for reading data, training, detectors. Flags and TOML keys come from their fields.
 
 Each field's `help` is the command line's help text, its `choices` (if any) what it may be; None means: chosen for you.
 """
@@ -75,7 +75,43 @@ class Training:
             raise wrong_value("device", "auto, cpu, cuda or mps", self.device)
 
 
-def record(part: type[Reading | Training], chosen: Mapping[str, Any]) -> Reading | Training:
+@dataclass(frozen=True)
+class Detecting:
+    """How a detector is trained on boxes; no other data takes these."""
+
+    engine: str | None = field(
+        default=None,
+        metadata={"help": "Of boxes: fast (one look at a picture) or rcnn (each region by itself)."},
+    )
+    proposals: str | None = field(
+        default=None, metadata={"help": "Of boxes, where to look: grid, selective (search) or both."}
+    )
+    regions: int | None = field(default=None, metadata={"help": "Of boxes: regions to look at on a picture."})
+    cleaned: bool = field(
+        default=False, metadata={"help": "Of boxes: without copies and pictures that lack a common class."}
+    )
+    crop: int | None = field(default=None, metadata={"help": "Of rcnn: pixels a side of a region's crop."})
+    square: bool = field(default=False, metadata={"help": "Of rcnn: cut squares instead of stretching regions."})
+    fine_tune: bool = field(default=True, metadata={"help": "Of rcnn: train the net on regions before the SVMs."})
+    svm: bool = field(default=True, metadata={"help": "Of rcnn: SVMs score, instead of the net's softmax."})
+    regression: bool = field(default=True, metadata={"help": "Of boxes: correct each box by its features."})
+
+    def __post_init__(self) -> None:
+        for name, choices in (("engine", ENGINES), ("proposals", PROPOSALS)):
+            value = getattr(self, name)
+            if value is not None and value not in choices:
+                raise wrong_value(name, " or ".join(choices), value)
+        if self.regions is not None and not 10 <= self.regions <= 20_000:
+            raise wrong_value("regions", "a whole number from 10 to 20,000", self.regions)
+        if self.crop is not None and not 16 <= self.crop <= 256:
+            raise wrong_value("crop", "a whole number from 16 to 256", self.crop)
+
+
+ENGINES, PROPOSALS = ("fast", "rcnn"), ("grid", "selective", "both")
+Settings = Reading | Training | Detecting
+
+
+def record(part: type[Settings], chosen: Mapping[str, Any]) -> Settings:
     """A record of settings by name; those that are None keep their defaults. Raises GlassnetError for what can't be."""
     return part(**{name: value for name, value in chosen.items() if value is not None})
 
@@ -118,14 +154,14 @@ def flag(name: str) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Value]:
-    """Settings of a TOML file, each a field of Reading or Training; unknown ones and wrong types are refused."""
+    """Settings of a TOML file, each a field of one of these records; unknown ones and wrong types are refused."""
     try:
         settings = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise GlassnetError(str(path), found=f"can't be read: {error.strerror}", fix="Check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise GlassnetError(str(path), expected="TOML", found=str(error), fix="Write lines like epochs = 8") from error
-    known = {f.name: str(f.type) for part in (Reading, Training) for f in dataclasses.fields(part)}
+    known = {f.name: str(f.type) for part in (Reading, Training, Detecting) for f in dataclasses.fields(part)}
     for name, value in settings.items():
         name = name.replace("-", "_")
         if name not in known:

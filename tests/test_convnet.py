@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from glassnet.data.loader import Batch
 from glassnet.nets import blocks
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Add, Mean, Residual
@@ -187,7 +188,7 @@ def test_the_layers_that_torch_lacks_do_what_they_say(axes):
 def test_the_loss_is_the_weighted_smoothed_cross_entropy_of_the_books():
     net, x = settled("conv 4 3, relu, fc", (3, 8, 8), 3)
     y, weight, smoothing = torch.tensor([0, 2, 1]), torch.tensor([1.0, 2.0, 0.5]), 0.1
-    loss, logits = net.phases()[0].loss(x, y, Criterion(smoothing, weight))
+    loss, logits = net.phases()[0].loss(Batch(x, y, np.arange(3)), Criterion(smoothing, weight))
     z, w = logits.detach().double().numpy(), weight.double().numpy()
     shares = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     target = np.eye(3)[y] * (1 - smoothing) + smoothing / 3

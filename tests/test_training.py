@@ -113,7 +113,7 @@ def test_bfloat16_gradients_point_where_float64_gradients_do():
     objective = trainer.net.phases()[0].loss
 
     def gradients(net, x):
-        loss, _ = net.phases()[0].loss(x, batch.y, trainer.criterion)
+        loss, _ = net.phases()[0].loss(dataclasses.replace(batch, x=x), trainer.criterion)
         loss.backward()
         return torch.cat([p.grad.double().flatten() for p in net.parameters()])
 
@@ -121,7 +121,7 @@ def test_bfloat16_gradients_point_where_float64_gradients_do():
 
     exact = gradients(copy.deepcopy(trainer.net).double(), batch.x.double())
     with autocast(torch.device("cpu"), "bfloat16"):
-        loss, _ = objective(batch.x, batch.y, trainer.criterion)
+        loss, _ = objective(batch, trainer.criterion)
     loss.backward()
     fast = torch.cat([p.grad.double().flatten() for p in trainer.net.parameters()])
     cosine = torch.nn.functional.cosine_similarity(exact, fast, dim=0)

@@ -1,9 +1,11 @@
 """NETWORKS and the net chosen for a data set: a checklist over every entry."""
 
+import numpy as np
 import pytest
 import torch
 
 import glassnet as gn
+from glassnet.data.loader import Batch
 from glassnet.nets import zoo
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.spec import Mean
@@ -25,7 +27,7 @@ def test_every_named_net_is_found_is_built_and_answers(name):
     logits = net(x)
     assert logits.shape == (2, 5)
     assert torch.isfinite(logits).all()
-    loss, _ = net.phases()[0].loss(x, torch.tensor([0, 4]), zoo_criterion())
+    loss, _ = net.phases()[0].loss(Batch(x, torch.tensor([0, 4]), np.arange(2)), zoo_criterion())
     loss.backward()
     assert all(p.grad is not None for p in net.parameters()), "every weight learns"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,12 +24,50 @@ KEPT = 0.25  # share of a device's free memory that raw examples may fill
 
 
 @dataclass(frozen=True)
+class Regions:
+    """Boxes on the pictures of a batch. boxes: (R, 4) pixels, corners. picture: (R,) which picture of the batch.
+
+    truth: (R, 4) the object that each is on; for the background, itself.
+    """
+
+    boxes: Tensor
+    picture: Tensor
+    truth: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Examples for one step. x: (B, C, *S) float32, normalised. y: (B,) int64. rows: (B,) their places in the data."""
+    """Examples for one step. x: (B, C, *S) float32, normalised. y: (B,) int64. rows: (B,) their places in the data.
+
+    regions: where not the pictures are the examples, but R regions of them; then y and rows are (R,).
+    """
 
     x: Tensor
     y: Tensor
     rows: NDArray[np.int64]
+    regions: Regions | None = None
+
+
+class Batches(Protocol):
+    """What a training takes its steps from. rows: (n,) the examples, in order. steps: of an epoch."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches go."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(n,) the examples that in_order gives."""
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch of training."""
+
+    def shuffled(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """One epoch of varied examples, from step `first` on."""
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every example once, as it is."""
 
 
 class Loader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Card:
     """config.json: all that is needed, beside the weights, to use a model and to train it again.
 
     full_scale: 255 where raw examples are bytes, 1 where they are floats. both_ways: whether it is asked about mirror
-    images too. training, data: how it was made, from what.
+    images too. detector: of boxes, how it looks at a picture. training, data: how it was made, from what.
     """
 
     kind: str
@@ -35,8 +35,14 @@ class Card:
     training: Mapping[str, object]
     data: Mapping[str, object]
     both_ways: bool = False
+    detector: Mapping[str, object] = field(default_factory=dict)
     glassnet: str = __version__
     format: int = FORMAT
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether it finds objects on pictures, instead of naming the whole picture."""
+        return bool(self.detector)
 
 
 def read_card(folder: Path) -> Card:
@@ -56,6 +62,7 @@ def read_card(folder: Path) -> Card:
             training=facts["training"],
             data=facts["data"],
             both_ways=bool(facts.get("both_ways", False)),
+            detector=facts.get("detector") or {},
             glassnet=facts["glassnet"],
             format=facts["format"],
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from glassnet import __version__
-from glassnet.config import Reading, Training
+from glassnet.config import Detecting, Reading, Training
 from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
 from glassnet.doors.folder import refuse_no_model
 from glassnet.doors.options import PATH, as_json, data_argument, model_argument, out_option, settings, whole_number
@@ -29,23 +29,31 @@ def glassnet() -> None:
 @glassnet.command()
 @data_argument
 @out_option("Where the model goes; models/DATA-N unless given.")
-@settings(Training, Reading)
+@settings(Training, Reading, Detecting)
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace the model that is there.")
 @as_json
 def train(
-    data: str, out: Path | None, training: Training, reading: Reading, resume: bool, overwrite: bool, json: bool
+    data: str,
+    out: Path | None,
+    training: Training,
+    reading: Reading,
+    detecting: Detecting,
+    resume: bool,
+    overwrite: bool,
+    json: bool,
 ) -> None:
     """Train a net, test it once, leave a model folder.
 
-    DATA is a folder, a table, an .npz file, or built-in data: xo, digits.
+    DATA is a folder, a table, an .npz file, or built-in data: xo, digits. On a folder of boxes (PASCAL VOC or COCO) it
+    trains a detector.
     """
     if not resume:
         refuse_missing(data)
         refuse_missing_weights(training.weights)
     from glassnet.doors.commands import train as work
 
-    work.train(data, out, training, reading, resume, overwrite, json)
+    work.train(data, out, training, detecting, reading, resume, overwrite, json)
 
 
 @glassnet.command()

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 import click
 
-from glassnet.config import Reading, Training, flag, number, read_toml, record
+from glassnet.config import Settings, flag, number, read_toml, record
 
 PATH = click.Path(path_type=Path)
 
@@ -19,7 +19,7 @@ Command = Callable[..., Any]
 Option = Callable[[Command], Command]
 
 
-def settings(*records: type[Reading | Training]) -> Option:
+def settings(*records: type[Settings]) -> Option:
     """Gives a command an option for every field of these records of config, and --config.
 
     The command gets the records filled: what a flag leaves open the file of --config may set; what both leave open, the
@@ -47,13 +47,13 @@ def settings(*records: type[Reading | Training]) -> Option:
     return with_options
 
 
-def _option(part: type[Reading | Training], field: dataclasses.Field[Any]) -> Option:
+def _option(part: type[Settings], field: dataclasses.Field[Any]) -> Option:
     """The option of a field: None where it is not typed."""
     kind = get_type_hints(part)[field.name]
     plain = next(one for one in (bool, int, float, str) if one in (kind, *get_args(kind)))
     name, words = flag(field.name), field.metadata["help"]
     if plain is bool:
-        return click.option(f"{name}/--no-{field.name}", default=None, help=words)
+        return click.option(f"{name}/--no-{name[2:]}", default=None, help=words)
     reader = number(field.name, plain) if plain in (int, float) else str
     return click.option(name, type=reader, metavar=METAVARS[plain], help=words)
 

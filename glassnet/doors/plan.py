@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from glassnet import files
-from glassnet.config import Reading, Training, flag
+from glassnet.config import Reading, Settings, Training, flag
 from glassnet.data.dataset import TRAIN, Dataset, Normalisation
 from glassnet.data.kind import Augmentation, Kind
 from glassnet.data.kinds import KINDS
@@ -61,20 +61,25 @@ class Plan:
         """The command that does this again; none for data that was never named."""
         if not self.source:
             return ""
-        words = ["glassnet", "train", self.source]
         epochs = self.recipe.epochs if self.settings.minutes else self.settings.epochs
         settings = replace(self.settings, minutes=None, epochs=epochs)
-        for chosen, usual in ((settings, Training()), (self.reading, Reading())):
-            for name, value in vars(chosen).items():
-                if isinstance(value, bool) and value != vars(usual)[name]:
-                    words += [flag(name) if value else f"--no-{name}"]
-                elif value != vars(usual)[name] or name == "seed":
-                    words += [flag(name), str(value)]
-        return shlex.join(words)
+        return command_of(self.source, (settings, Training()), (self.reading, Reading()))
 
     def write(self, out: Path) -> None:
         """Keeps the plan beside the checkpoints."""
         files.write_json(out / CHECKPOINTS / RUN, asdict(self))
+
+
+def command_of(source: str, *records: tuple[Settings, Settings]) -> str:
+    """The command that trains on data with these settings; each record comes with one that says nothing."""
+    words = ["glassnet", "train", source]
+    for chosen, usual in records:
+        for name, value in vars(chosen).items():
+            if isinstance(value, bool) and value != vars(usual)[name]:
+                words += [flag(name) if value else f"--no-{flag(name)[2:]}"]
+            elif value != vars(usual)[name] or name == "seed":
+                words += [flag(name), str(value)]
+    return shlex.join(words)
 
 
 def make(dataset: Dataset, source: str, reading: Reading, settings: Training) -> tuple[Plan, Split, Machine]:

@@ -67,7 +67,7 @@ class Prepared:
     notes: tuple[str, ...]
     resumed: bool
     epoch: int
-    trainer: Trainer
+    trainer: Trainer[Loader]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def run(
     with ExitStack() as held:
         held.enter_context(using(plan.recipe.threads))
         if out is not None:
-            _enter(out, held)
+            enter(out, held)
             plan.write(out)
         train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device))
         checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
@@ -137,7 +137,7 @@ def run(
         yield Finished(model, outcome, out, _save(model, outcome, out) if out is not None else None)
 
 
-def _enter(out: Path, held: ExitStack) -> None:
+def enter(out: Path, held: ExitStack) -> None:
     """Makes the folder and holds it for this process alone; tidies up after one that was killed."""
     try:
         (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def _enter(out: Path, held: ExitStack) -> None:
     files.sweep(out / CHECKPOINTS)
 
 
-def _epochs(trainer: Trainer, checkpoints: Checkpoints | None) -> Iterator[Progress]:
+def _epochs(trainer: Trainer[Loader], checkpoints: Checkpoints | None) -> Iterator[Progress]:
     """The training itself, saving a checkpoint when one is due."""
     for progress in trainer.run():
         if checkpoints and checkpoints.due:
@@ -157,7 +157,7 @@ def _epochs(trainer: Trainer, checkpoints: Checkpoints | None) -> Iterator[Progr
 
 
 def _interrupted(
-    stop: Stop, trainer: Trainer, checkpoints: Checkpoints | None, plan: Plan, out: Path | None
+    stop: Stop, trainer: Trainer[Loader], checkpoints: Checkpoints | None, plan: Plan, out: Path | None
 ) -> Interrupted:
     """Saves where the training stands and says how to go on."""
     done = trainer.at.epoch >= plan.recipe.epochs
@@ -170,7 +170,7 @@ def _interrupted(
 
 
 def _judge(
-    trainer: Trainer,
+    trainer: Trainer[Loader],
     test: Loader,
     plan: Plan,
     dataset: Dataset,

@@ -17,6 +17,7 @@ from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, none_of_these, 
 from glassnet.doors.run import Finished, Judging, Prepared
 from glassnet.doors.screen import ACCENT, WIDTH, Redrawn, fact
 from glassnet.nets.text import total
+from glassnet.training.machine import Machine
 from glassnet.training.trainer import Epoch, Progress
 from glassnet.words import counted, duration, large, percent
 
@@ -26,43 +27,19 @@ MOST_ROWS = 20  # epochs that are printed; history.csv has all
 HEAD = "epoch    loss  held out    right  {what:>9}   GF/s  of peak    took"
 
 
-class TrainingView:
-    """Shows a training as it goes."""
+class EpochTable:
+    """The epochs of a training: a block that is drawn anew while one goes, a line once it is over."""
 
-    def __init__(self, out: Console) -> None:
-        self.out = out
-        self._drawn = Redrawn(out)
+    def __init__(self, out: Console, drawn: Redrawn) -> None:
+        self.out, self._drawn = out, drawn
         self._losses: deque[float] = deque(maxlen=18)
-        self._gflops_each = 0.0
-        self._peak = 1.0
-        self._speed = "images/s"
+        self._gflops_each, self._peak, self._speed = 0.0, 1.0, "images/s"
 
-    def prepared(self, event: Prepared) -> None:
-        """What is about to happen: data, split, net, machine."""
-        plan, machine, cost = event.plan, event.machine, total(event.rows)
-        self._gflops_each = cost.multiply_adds * 6 / 1e9
-        self._peak = machine.gflops[plan.recipe.precision]
-        self._speed = "images/s" if event.dataset.kind == "pictures" else f"{event.dataset.kind}/s"
-        train, val, test = (f"{int(n):,}" for n in event.split.counts.sum(1))
-        self.out.print(fact("data", event.dataset.describe()))
-        self.out.print(
-            fact("split", f"{train} to train, {val} to choose by, {test} to test once; seed {plan.recipe.seed}")
-        )
-        for line in _class_counts(event):
-            self.out.print(fact("", line, "dim"))
-        flops = cost.multiply_adds * 2
-        operations = f"{large(flops)}{'F' if flops >= 1e8 else ' operations'} a {event.dataset.one}"
-        self.out.print(fact("net", _short(plan.net)))
-        self.out.print(fact("", f"{large(cost.parameters)} parameters, {operations}", "dim"))
-        self.out.print(fact("machine", _machine(event)))
-        for note in event.notes:
-            self.out.print(fact("note", note))
-        for line in skipped(event.dataset):
-            self.out.print(Text(line, ACCENT))
-        if event.resumed:
-            self.out.print(fact("resume", f"going on in epoch {event.epoch + 1}"))
+    def begin(self, speed: str, gflops_each: float, peak: float) -> None:
+        """Prints the head. speed: what is counted in a second. gflops_each: of training on one of it. peak: GF/s."""
+        self._speed, self._gflops_each, self._peak = speed, gflops_each, peak
         self.out.print()
-        self.out.print(Text(HEAD.format(what=self._speed), "dim"))
+        self.out.print(Text(HEAD.format(what=speed), "dim"))
 
     def progress(self, event: Progress) -> None:
         """One step further."""
@@ -75,41 +52,6 @@ class TrainingView:
         if self._drawn.due:
             self._losses.append(event.loss)
             self._drawn.show(self._block(event))
-
-    def judging(self, event: Judging) -> None:
-        """How far the test is."""
-        if self._drawn.due:
-            self._drawn.show(fact("test", f"{event.done:,} of {event.total:,}"))
-
-    def finished(self, event: Finished) -> None:
-        """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
-        self._drawn.stop()
-        outcome = event.outcome
-        if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
-            self.out.print(Text.assemble((f"{outcome.best_epoch:5d}   ", ""), ("kept, by held-out loss", ACCENT)))
-        self.out.print()
-        for words in answer(outcome.test, outcome.dataset.kind):
-            self.out.print(words)
-        self.out.print(
-            f"{duration(outcome.seconds)}, {outcome.examples_per_second:,.0f} {self._speed}, "
-            f"{outcome.share_of_peak * 100:.0f} % of this machine's peak."
-        )
-        if outcome.alarms:
-            self.out.print(none_of_these(outcome.alarms, outcome.dataset.kind))
-        for line in skipped(outcome.dataset):
-            self.out.print(Text(line, ACCENT))
-        self.out.print()
-        for text in mistakes(outcome.test):
-            self.out.print(text)
-        if event.out is not None:
-            self.out.print(fact("model", str(event.out)))
-            self.out.print(fact("report", str(event.out / "report.html")))
-            tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
-            self.out.print(fact("next", tried, "bold"))
-
-    def close(self) -> None:
-        """Takes the live block away."""
-        self._drawn.stop()
 
     def _row(self, epoch: Epoch) -> Text:
         gflops = epoch.examples_per_second * self._gflops_each
@@ -148,6 +90,79 @@ class TrainingView:
         return Group(bar, loss, speed)
 
 
+class TrainingView:
+    """Shows a training as it goes."""
+
+    def __init__(self, out: Console) -> None:
+        self.out = out
+        self._drawn = Redrawn(out)
+        self._epochs = EpochTable(out, self._drawn)
+        self._speed = "images/s"
+
+    def prepared(self, event: Prepared) -> None:
+        """What is about to happen: data, split, net, machine."""
+        plan, machine, cost = event.plan, event.machine, total(event.rows)
+        self._speed = "images/s" if event.dataset.kind == "pictures" else f"{event.dataset.kind}/s"
+        train, val, test = (f"{int(n):,}" for n in event.split.counts.sum(1))
+        self.out.print(fact("data", event.dataset.describe()))
+        self.out.print(
+            fact("split", f"{train} to train, {val} to choose by, {test} to test once; seed {plan.recipe.seed}")
+        )
+        for line in _class_counts(event):
+            self.out.print(fact("", line, "dim"))
+        flops = cost.multiply_adds * 2
+        operations = f"{large(flops)}{'F' if flops >= 1e8 else ' operations'} a {event.dataset.one}"
+        self.out.print(fact("net", short(plan.net)))
+        self.out.print(fact("", f"{large(cost.parameters)} parameters, {operations}", "dim"))
+        self.out.print(fact("machine", machine_words(machine, plan.recipe.precision)))
+        for note in event.notes:
+            self.out.print(fact("note", note))
+        for line in skipped(event.dataset):
+            self.out.print(Text(line, ACCENT))
+        if event.resumed:
+            self.out.print(fact("resume", f"going on in epoch {event.epoch + 1}"))
+        self._epochs.begin(self._speed, cost.multiply_adds * 6 / 1e9, machine.gflops[plan.recipe.precision])
+
+    def progress(self, event: Progress) -> None:
+        """One step further."""
+        self._epochs.progress(event)
+
+    def judging(self, event: Judging) -> None:
+        """How far the test is."""
+        if self._drawn.due:
+            self._drawn.show(fact("test", f"{event.done:,} of {event.total:,}"))
+
+    def finished(self, event: Finished) -> None:
+        """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
+        self._drawn.stop()
+        outcome = event.outcome
+        if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
+            self.out.print(Text.assemble((f"{outcome.best_epoch:5d}   ", ""), ("kept, by held-out loss", ACCENT)))
+        self.out.print()
+        for words in answer(outcome.test, outcome.dataset.kind):
+            self.out.print(words)
+        self.out.print(
+            f"{duration(outcome.seconds)}, {outcome.examples_per_second:,.0f} {self._speed}, "
+            f"{outcome.share_of_peak * 100:.0f} % of this machine's peak."
+        )
+        if outcome.alarms:
+            self.out.print(none_of_these(outcome.alarms, outcome.dataset.kind))
+        for line in skipped(outcome.dataset):
+            self.out.print(Text(line, ACCENT))
+        self.out.print()
+        for text in mistakes(outcome.test):
+            self.out.print(text)
+        if event.out is not None:
+            self.out.print(fact("model", str(event.out)))
+            self.out.print(fact("report", str(event.out / "report.html")))
+            tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
+            self.out.print(fact("next", tried, "bold"))
+
+    def close(self) -> None:
+        """Takes the live block away."""
+        self._drawn.stop()
+
+
 def _class_counts(event: Prepared) -> Iterator[str]:
     """Examples a class on each side, as many to a line as fit."""
     counts, classes = event.split.counts, event.dataset.classes
@@ -175,12 +190,13 @@ def _in_lines(cells: Sequence[str], width: int) -> Iterator[str]:
     yield line
 
 
-def _short(net: str) -> str:
+def short(net: str) -> str:
+    """A net's text, its middle left out where it is long."""
     return net if len(net) <= 3 * WIDTH else f"{net[:40]} ... {net[-20:]}"
 
 
-def _machine(event: Prepared) -> str:
-    machine, precision = event.machine, event.plan.recipe.precision
+def machine_words(machine: Machine, precision: str) -> str:
+    """What does the work, and how fast it can."""
     where = counted(machine.cores, "core") if machine.device == "cpu" else machine.name
     times = f"{machine.gain:.1f} times its fp32"
     words = f"bf16 ({times})" if precision == "bfloat16" else f"fp32 (bf16 is {times})"

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from glassnet.data.loader import Batch
 from glassnet.nets import layers
 from glassnet.nets.blocks import Block, Embed, Phrases
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Max, Mean, Residual
@@ -34,9 +35,9 @@ class ConvNet(Network):
                 assert row.layer is not None, "only the input has none"
                 if isinstance(row.layer, Fc) and before.flow.is_grid:
                     self.add_module("flatten", nn.Flatten())
-                self.add_module(name, _module(row.layer, before.flow, row.flow, row.bias))
+                self.add_module(name, layer_module(row.layer, before.flow, row.flow, row.bias))
             for module in self.modules():
-                _initialise(module)
+                initialise(module)
             _initialise_votes(self.votes)
 
     @property
@@ -54,12 +55,13 @@ class ConvNet(Network):
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("train", self._cross_entropy),)
 
-    def _cross_entropy(self, x: Tensor, y: Tensor, criterion: Criterion) -> tuple[Tensor, Tensor]:
-        logits = self(x)  # (B, K)
-        return criterion.of(logits, y), logits
+    def _cross_entropy(self, batch: Batch, criterion: Criterion) -> tuple[Tensor, Tensor]:
+        logits = self(batch.x)  # (B, K)
+        return criterion.of(logits, batch.y), logits
 
 
-def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
+def layer_module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
+    """The layer of a text as a module."""
     axes, channels = len(before.shape) - 1, before.shape[0]
     match layer:
         case Conv():
@@ -89,7 +91,7 @@ def _module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:
     raise AssertionError(f"no module for {layer}")
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """He initialisation (He et al. 2015, "Delving deep into rectifiers"); a residual block begins as its way around."""
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

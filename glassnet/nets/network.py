@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glassnet.data.loader import Batch
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -31,11 +33,11 @@ PLAIN = Criterion()
 class Phase:
     """One stretch of a training.
 
-    loss: from x (B, C, *S), y (B,) and a criterion to the loss to descend and the logits (B, K).
+    loss: from a batch and a criterion to the loss to descend and the logits (B, K).
     """
 
     name: str
-    loss: Callable[[Tensor, Tensor, Criterion], tuple[Tensor, Tensor]]
+    loss: Callable[[Batch, Criterion], tuple[Tensor, Tensor]]
 
 
 class Network(nn.Module, ABC):
@@ -65,3 +67,9 @@ class BothWays(nn.Module):
         first, second = self.net(torch.cat([x, x.flip(-1)])).chunk(2)
         mean: Tensor = (first + second) / 2  # (B, K)
         return mean
+
+
+def ask(net: nn.Module, batch: Batch) -> Tensor:
+    """Logits (B, K) of a batch's examples: of its pictures, or of the regions on them."""
+    logits: Tensor = net(batch.x) if batch.regions is None else net(batch.x, batch.regions)
+    return logits

@@ -58,6 +58,11 @@ def parse(text: str) -> Spec:
     return Spec(tuple(layers))
 
 
+def parse_open(text: str) -> Spec:
+    """The same of layers that others follow, so that they need not end in votes."""
+    return Spec(tuple(_sequence(text, 0)))
+
+
 def measure(spec: Spec, shape: tuple[int, ...], classes: int) -> tuple[Row, ...]:
     """The layer sheet of a net: sizes, cost and what each value sees, the input first.
 

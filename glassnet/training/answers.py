@@ -7,24 +7,25 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
-from glassnet.data.loader import Loader
+from glassnet.data.loader import Batches
+from glassnet.nets.network import ask
 from glassnet.steps import finish
 
 
-def answers(net: nn.Module, loader: Loader, precision: str = "float32") -> tuple[Tensor, Tensor]:
+def answers(net: nn.Module, loader: Batches, precision: str = "float32") -> tuple[Tensor, Tensor]:
     """Logits (N, K) float32 and classes (N,) of every example of a loader, in order, on the CPU. net: evaluating."""
     return finish(answering(net, loader, precision))
 
 
 def answering(
-    net: nn.Module, loader: Loader, precision: str = "float32"
+    net: nn.Module, loader: Batches, precision: str = "float32"
 ) -> Generator[int, None, tuple[Tensor, Tensor]]:
     """The same, yielding how many it has answered. Keeps nothing a batch: that would lie in the next one's room."""
     assert not net.training, "batch norm must use what it learnt"
     done, logits, y = 0, torch.empty(0), torch.empty(len(loader.rows), dtype=torch.int64)
     for batch in loader.in_order():
         with torch.no_grad(), autocast(loader.device, precision):
-            some = net(batch.x)
+            some = ask(net, batch)
         if not done:
             logits = torch.empty(len(y), some.shape[1])
         span = slice(done, done + len(some))

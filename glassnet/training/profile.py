@@ -43,7 +43,7 @@ class StepProfile:
     parts: dict[str, float]
 
 
-def profile_steps(trainer: Trainer) -> StepProfile:
+def profile_steps(trainer: Trainer[Loader]) -> StepProfile:
     """Times some steps as they are, then some with a clock around each part."""
     steps = trainer.run()
     _steps(trainer, steps, *WARM_UP)
@@ -57,7 +57,7 @@ def profile_steps(trainer: Trainer) -> StepProfile:
 
 
 def _steps(
-    trainer: Trainer, steps: Iterator[Progress], least: int, seconds: float, watch: _Stopwatch | None = None
+    trainer: Trainer[Loader], steps: Iterator[Progress], least: int, seconds: float, watch: _Stopwatch | None = None
 ) -> list[float]:
     """Runs at least so many steps, for at least so long. Returns the seconds of each.
 
@@ -78,7 +78,7 @@ def _steps(
 class _Stopwatch:
     """Clocks around every layer, the optimizers, the average and the loader of a trainer. seconds: by part."""
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: Trainer[Loader]) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.device = trainer.device
         self.begun: dict[object, float] = {}

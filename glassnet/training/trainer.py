@@ -8,13 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from glassnet.data.loader import Batch, Loader, memory_format, step_seed
+from glassnet.data.loader import Batch, Batches, memory_format, step_seed
 from glassnet.errors import GlassnetError
 from glassnet.nets.network import Criterion, Network
 from glassnet.training.answers import answers, autocast
@@ -73,14 +74,17 @@ class _Position:
     epoch_seconds: float = 0.0
 
 
-class Trainer:
+Feed = TypeVar("Feed", bound=Batches)
+
+
+class Trainer(Generic[Feed]):
     """Trains a network on a loader's examples, keeping the weights of the epoch with the least loss on `held`.
 
     What is judged and kept is a running average of the weights over the last AVERAGED epochs or so, which is steadier
     than the weights themselves. Polyak and Juditsky 1992; Izmailov et al. 2018.
     """
 
-    def __init__(self, net: Network, train: Loader, held: Loader, recipe: Recipe) -> None:
+    def __init__(self, net: Network, train: Feed, held: Feed, recipe: Recipe) -> None:
         self.net, self.train, self.held, self.recipe = net, train, held, recipe
         self.device = train.device
         for parameter in net.to(self.device).parameters():
@@ -177,9 +181,7 @@ class Trainer:
         assert isinstance(told, list), "written by snapshot"
         self.by_hand = [str(one) for one in told]
 
-    def _step(
-        self, batch: Batch, objective: Callable[[Tensor, Tensor, Criterion], tuple[Tensor, Tensor]]
-    ) -> tuple[float, int]:
+    def _step(self, batch: Batch, objective: Callable[[Batch, Criterion], tuple[Tensor, Tensor]]) -> tuple[float, int]:
         """One step of backpropagation. Returns the plain cross-entropy of the batch and how many it got right."""
         at, recipe = self.at, self.recipe
         if self._drops:
@@ -189,7 +191,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * share
         with autocast(self.device, recipe.precision):
-            loss, logits = objective(batch.x, batch.y, self.criterion)
+            loss, logits = objective(batch, self.criterion)
         self.net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         plain = functional.cross_entropy(logits.detach().float(), batch.y)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,25 +15,21 @@ from glassnet.data.boxes.finding import BoxSource
 from glassnet.data.boxes.sheet import box_sheet
 from glassnet.data.dataset import SPLITS
 from glassnet.doors.commands import print_json
+from glassnet.steps import finish
 from glassnet.words import counted, listed
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MOST_SIZES, MOST_NAMED = 8, 12
 
 
 def show_boxes(data: str, source: BoxSource, page: Path, json: bool) -> None:
     """Prints what is there and leaves a picture of some of it."""
-    from glassnet.doors.screen import console, fact, line
+    from glassnet.doors.screen import console, fact
 
     screen = console(json)
-    with line(screen, "reading") as shown:
-        steps = source.steps()
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                found: BoxData = end.value
-                break
-            shown.step(progress.done, progress.total, "annotations")
+    found = read_boxes(source, screen)
     diagnosis = diagnose(found)
     files.write_file(page, box_sheet(found))
     if json:
@@ -57,6 +54,14 @@ def show_boxes(data: str, source: BoxSource, page: Path, json: bool) -> None:
         fact("cleaned", f"without copies and pictures that lack a common class: {diagnosis.cleaned.describe()}")
     )
     screen.print(fact("sheet", str(page)))
+
+
+def read_boxes(source: BoxSource, out: Console) -> BoxData:
+    """Reads annotations and counts them on the way. Raises GlassnetError."""
+    from glassnet.doors.screen import line
+
+    with line(out, "reading") as shown:
+        return finish(source.steps(), lambda progress: shown.step(progress.done, progress.total, "annotations"))
 
 
 def describe(data: BoxData, diagnosis: Diagnosis) -> dict[str, object]:

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassnet.config import Reading, Training, flag, no_device
+from glassnet.config import Detecting, Reading, Training, flag, no_device
+from glassnet.data.boxes.finding import find_boxes
 from glassnet.data.kinds import Source
 from glassnet.data.split import refuse_one_class
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card
-from glassnet.doors.commands import print_json, title
+from glassnet.doors.commands import print_json, title, train_boxes
 from glassnet.doors.folder import choose_out, is_model, is_unfinished
 from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
@@ -25,7 +26,14 @@ GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows' f
 
 
 def train(
-    data: str, out: Path | None, settings: Training, reading: Reading, resume: bool, overwrite: bool, json: bool
+    data: str,
+    out: Path | None,
+    settings: Training,
+    detecting: Detecting,
+    reading: Reading,
+    resume: bool,
+    overwrite: bool,
+    json: bool,
 ) -> None:
     """Trains and leaves a model folder; its summary is the JSON."""
     if resume:
@@ -34,9 +42,15 @@ def train(
             read_card(folder)
             _finish_line(folder, json)
             return
-        _resume(folder, settings, reading, json)
+        _resume(folder, settings, detecting, reading, json)
         return
     _refuse_device(settings.device)
+    boxes = find_boxes(data) if reading.kind is None and not is_model(Path(data)) else None
+    if boxes is not None:
+        name = title(data)
+        train_boxes.train_boxes(boxes, data, name, out, settings, detecting, reading, overwrite, json)
+        return
+    _refuse_detecting(detecting)
     spec = zoo.find(settings.net) if settings.net else None
     source = find_data(data, reading)
     if source.classes:  # else they are known when all is read
@@ -50,6 +64,8 @@ def train(
 def summary(folder: Path) -> dict[str, object]:
     """What `glassnet train --json` prints of a finished model."""
     card = read_card(folder)
+    if card.is_detector:
+        return train_boxes.summary(folder)
     metrics: dict[str, Any] = jsons.loads((folder / layout.METRICS).read_text("utf-8"))
     spec = text.parse(card.net)
     rows = text.measure(spec, card.preparation.shape, len(card.classes))
@@ -83,13 +99,19 @@ def _refuse_device(wanted: str) -> None:
         raise no_device(wanted)
 
 
-def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> None:
+def _resume(folder: Path, settings: Training, detecting: Detecting, reading: Reading, json: bool) -> None:
     """Goes on by the stored plan; settings that say otherwise are refused."""
     if not is_unfinished(folder):
         fix = "Begin one without --resume"
         raise GlassnetError(str(folder), expected="an unfinished training", found="none", fix=fix)
+    from glassnet.doors.detection.plan import read_detector_plan
     from glassnet.doors.plan import read_plan
 
+    boxes = read_detector_plan(folder)
+    if boxes is not None:
+        train_boxes.resume_boxes(folder, boxes, (settings, detecting, reading), json)
+        return
+    _refuse_detecting(detecting)
     plan = read_plan(folder)
     for asked, stored, plain in ((settings, plan.settings, Training()), (reading, plan.reading, Reading())):
         for name, value in vars(asked).items():
@@ -97,6 +119,15 @@ def _resume(folder: Path, settings: Training, reading: Reading, json: bool) -> N
                 found = f"this training goes on with {vars(stored)[name]}"
                 raise GlassnetError(f"{flag(name)} {value}", found=found, fix="Leave it out, or begin anew")
     _train(find_data(plan.source, plan.reading), plan.settings, folder, plan.source, plan.reading, plan, json)
+
+
+def _refuse_detecting(detecting: Detecting) -> None:
+    """Raises GlassnetError for a setting of detectors where there are no boxes."""
+    plain = Detecting()
+    for name, value in vars(detecting).items():
+        if value != getattr(plain, name):
+            fix = "Leave it out, or name a folder of boxes (PASCAL VOC or COCO)"
+            raise GlassnetError(flag(name), expected="boxes on pictures", found="examples with a class each", fix=fix)
 
 
 def _train(

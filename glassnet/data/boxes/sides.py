@@ -1,0 +1,88 @@
+"""Which pictures train a detector, which choose, which test: as given, else drawn by the seed; copies on one side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet.data.boxes.annotated import BoxData
+from glassnet.data.dataset import NOT_GIVEN, SPLITS, TEST, TRAIN, VAL
+from glassnet.errors import GlassnetError
+from glassnet.words import counted, listed
+
+SHARE = 0.15  # of the pictures for val, and for test, where they are not given: pictures are few, boxes many
+LEFT_OUT = -1
+
+
+@dataclass(frozen=True)
+class Sides:
+    """side: (pictures,) int8, 0 train, 1 val, 2 test, -1 left out. notes: what a person should know of it."""
+
+    side: NDArray[np.int8]
+    notes: tuple[str, ...]
+
+    def rows(self, side: int) -> NDArray[np.int64]:
+        """Places of the pictures of one side, in order."""
+        return np.flatnonzero(self.side == side)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Pictures to train on, to choose by, to test on."""
+        train, val, test = (int((self.side == i).sum()) for i in range(3))
+        return train, val, test
+
+
+def sides_of(data: BoxData, digest: NDArray[np.uint64], seed: int) -> Sides:
+    """The given sides where there are any. digest: (pictures,), equal for copies. Raises GlassnetError."""
+    side = np.array([one.split for one in data.pictures], np.int8)
+    given = [name for i, name in enumerate(SPLITS) if (side == i).any()]
+    notes: tuple[str, ...] = ()
+    random = np.random.default_rng([seed, 1])
+    if given:
+        unnamed = int((side == NOT_GIVEN).sum())
+        if unnamed:
+            notes += (f"{counted(unnamed, 'picture')} that no list names are left out",)
+        side[side == NOT_GIVEN] = LEFT_OUT
+        notes += _leave_out_copies(side, digest)
+    else:
+        side[:] = TRAIN
+    for name, place in (("test", TEST), ("val", VAL)):
+        if name not in given:
+            _draw(side, digest, place, random)
+            if given:
+                notes += (f"{name} drawn from train: none was given",)
+    _refuse_untrainable(data, side)
+    return Sides(side, notes)
+
+
+def _draw(side: NDArray[np.int8], digest: NDArray[np.uint64], place: int, random: np.random.Generator) -> None:
+    """Moves a share of the training pictures to another side, copies together."""
+    rows = np.flatnonzero(side == TRAIN)
+    kinds = random.permutation(np.unique(digest[rows]))
+    moved = kinds[: max(1, round(SHARE * len(kinds)))]
+    side[rows[np.isin(digest[rows], moved)]] = place
+
+
+def _leave_out_copies(side: NDArray[np.int8], digest: NDArray[np.uint64]) -> tuple[str, ...]:
+    """Takes out of train what also stands in val or test, and out of val what also stands in test."""
+    in_test, in_val = np.isin(digest, digest[side == TEST]), np.isin(digest, digest[side == VAL])
+    copies = ((side == TRAIN) & (in_test | in_val)) | ((side == VAL) & in_test)
+    side[copies] = LEFT_OUT
+    words = f"left out {counted(int(copies.sum()), 'picture')} of train and val: the same stands in val or test"
+    return (words,) if copies.any() else ()
+
+
+def _refuse_untrainable(data: BoxData, side: NDArray[np.int8]) -> None:
+    if any(not (side == i).any() for i in range(3)):
+        fix = "Add some pictures"
+        expected = "pictures to train on, to choose by and to test on"
+        raise GlassnetError(data.name, expected=expected, found=counted(len(data), "picture"), fix=fix)
+    empty = [name for k, name in enumerate(data.classes) if not data.counts[side == TRAIN, k].any()]
+    if empty:
+        raise GlassnetError(
+            data.name,
+            expected="boxes of every class to train on",
+            found=f"none of {listed(empty)}",
+            fix="Mark some on the training pictures, or remove that class",
+        )

@@ -1,0 +1,135 @@
+"""glassnet train on boxes: a detector."""
+
+from __future__ import annotations
+
+import json as jsons
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glassnet.config import Detecting, Reading, Training, flag
+from glassnet.data.boxes.finding import BoxSource
+from glassnet.doors import folder as layout
+from glassnet.doors.card import read_card
+from glassnet.doors.commands import print_json
+from glassnet.doors.folder import choose_out
+from glassnet.errors import GlassnetError
+
+if TYPE_CHECKING:
+    from glassnet.doors.detection.plan import DetectorPlan
+
+
+def train_boxes(
+    source: BoxSource,
+    data: str,
+    name: str,
+    out: Path | None,
+    settings: Training,
+    detecting: Detecting,
+    reading: Reading,
+    overwrite: bool,
+    json: bool,
+) -> None:
+    """Trains a detector and leaves its folder."""
+    refuse_what_does_nothing(settings, detecting, reading)
+    _train(source, data, choose_out(name, out, overwrite), settings, detecting, reading, None, json)
+
+
+def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detecting, Reading], json: bool) -> None:
+    """Goes on by the stored plan; settings that say otherwise are refused."""
+    from glassnet.data.boxes.finding import find_boxes
+
+    settings, detecting, reading = asked
+    pairs = (
+        (settings, plan.settings, Training()),
+        (detecting, plan.detecting, Detecting()),
+        (reading, plan.reading, Reading()),
+    )
+    for wanted, stored, plain in pairs:
+        for name, value in vars(wanted).items():
+            if value not in (vars(plain)[name], vars(stored)[name]):
+                found = f"this training goes on with {vars(stored)[name]}"
+                raise GlassnetError(f"{flag(name)} {value}", found=found, fix="Leave it out, or begin anew")
+    source = find_boxes(plan.source)
+    if source is None:
+        fix = "Put it back as it was, or begin anew with another --out"
+        raise GlassnetError(plan.source, expected="boxes on pictures", found="none", fix=fix)
+    _train(source, plan.source, folder, plan.settings, plan.detecting, plan.reading, plan, json)
+
+
+def refuse_what_does_nothing(settings: Training, detecting: Detecting, reading: Reading) -> None:
+    """Raises GlassnetError for a flag that means nothing here, rather than pass over it."""
+    wrong = [name for name in ("kind", "path", "label", "text", "fold") if getattr(reading, name) is not None]
+    if settings.minutes is not None:
+        wrong.append("minutes")
+    if (detecting.engine or "fast") == "fast":
+        plain = Detecting()
+        wrong += [n for n in ("crop", "square", "fine_tune", "svm") if getattr(detecting, n) != getattr(plain, n)]
+    if wrong:
+        where = "boxes" if wrong[0] not in ("crop", "square", "fine_tune", "svm") else "the fast engine"
+        fix = "Leave it out" if where == "boxes" else "Leave it out, or add --engine rcnn"
+        raise GlassnetError(flag(wrong[0]), found=f"it means nothing to {where}", fix=fix)
+
+
+def summary(folder: Path) -> dict[str, object]:
+    """What `glassnet train --json` prints of a finished detector."""
+    card = read_card(folder)
+    metrics: dict[str, Any] = jsons.loads((folder / layout.METRICS).read_text("utf-8"))
+    keys = ("map50", "map", "map50_low", "map50_high", "map50_11")
+    return {
+        "model": str(folder),
+        "kind": card.kind,
+        "net": card.net,
+        "engine": card.detector["engine"],
+        "parameters": metrics["training"]["parameters"],
+        "classes": list(card.classes),
+        "examples": metrics["examples"],
+        "test": {key: metrics["test"][key] for key in keys},
+        "epochs": metrics["training"]["epochs"],
+        "seconds": metrics["training"]["seconds"],
+        "examples_per_second": metrics["training"]["examples_per_second"],
+        "stages": metrics["training"]["stages"],
+        "seconds_a_picture": metrics["training"]["seconds_a_picture"],
+    }
+
+
+def _train(
+    source: BoxSource,
+    data: str,
+    out: Path,
+    settings: Training,
+    detecting: Detecting,
+    reading: Reading,
+    stored: DetectorPlan | None,
+    json: bool,
+) -> None:
+    from glassnet.doors.commands.show_boxes import read_boxes
+    from glassnet.doors.detection.events import Step
+    from glassnet.doors.detection.run import Finished, Prepared, run
+    from glassnet.doors.detection.view import DetectorView
+    from glassnet.doors.run import Stop
+    from glassnet.doors.screen import console
+    from glassnet.doors.signals import patient_signals
+    from glassnet.training.trainer import Progress
+
+    screen = console(json)
+    view, found = DetectorView(screen), read_boxes(source, screen)
+    try:
+        with patient_signals() as caught:
+            events = run(found, settings, detecting, out, data, reading, stored)
+            for event in events:
+                match event:
+                    case Step():
+                        view.step(event)
+                    case Prepared():
+                        view.prepared(event)
+                    case Progress():
+                        view.progress(event)
+                    case Finished():
+                        view.finished(event)
+                if caught.number and not isinstance(event, Finished):
+                    view.close()
+                    events.throw(Stop(caught.number))
+    finally:
+        view.close()
+    if json:
+        print_json(summary(out))

@@ -1,0 +1,222 @@
+"""DetectorModel: a trained detector with all that is needed to use it. Saved and opened as every model is."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+from numpy.typing import NDArray
+
+from glassnet import files
+from glassnet.data import pictures
+from glassnet.data.boxes.proposals.proposing import Proposals
+from glassnet.data.boxes.store import Sized, sized
+from glassnet.data.decoding import read_bytes
+from glassnet.data.kind import Unreadable
+from glassnet.data.listing import files_below
+from glassnet.doors import folder as layout
+from glassnet.doors.card import Card, card_json, read_card, write_sums
+from glassnet.errors import GlassnetError
+from glassnet.nets import text
+from glassnet.nets.rcnn.cropped import Cropped
+from glassnet.nets.rcnn.detector import Detector
+from glassnet.nets.rcnn.judging import RegionNet
+from glassnet.nets.rcnn.text import parse_regions
+from glassnet.nets.rcnn.warping import Crops
+from glassnet.training.detection.detecting import Limits, Seen, see
+
+SHOWN = 0.05  # score from which a box is told at all
+
+
+@dataclass(frozen=True)
+class Box:
+    """One object found. box: x1, y1, x2, y2 in pixels of the file. is_likely: whether it is over the class's threshold,
+    where hits and false alarms were best balanced on the validation pictures.
+    """
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+    is_likely: bool
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector says of one input, the surest first. error: why there is nothing, or empty."""
+
+    input: str
+    boxes: tuple[Box, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    error: str = ""
+
+    @property
+    def likely(self) -> tuple[Box, ...]:
+        """Those over their thresholds."""
+        return tuple(one for one in self.boxes if one.is_likely)
+
+    def as_json(self, top: int | None = None) -> dict[str, object]:
+        """As `glassnet predict --json` prints it."""
+        if self.error:
+            return {"input": self.input, "error": self.error}
+        boxes = [
+            {"class": one.label, "score": one.score, "box": list(one.box), "likely": one.is_likely}
+            for one in self.boxes[:top]
+        ]
+        return {"input": self.input, "boxes": boxes}
+
+
+@dataclass(frozen=True)
+class DetectorModel:
+    """A trained detector. card, metrics, history, seen: as of every model. proposals: where it looks.
+
+    thresholds: (K,) scores from which a box is likely.
+    """
+
+    net: RegionNet
+    card: Card
+    proposals: Proposals
+    limits: Limits
+    thresholds: tuple[float, ...]
+    metrics: Mapping[str, object]
+    history: str
+    seen: NDArray[np.uint64]
+    folder: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.card.classes
+
+    @property
+    def engine(self) -> str:
+        """Fast or rcnn."""
+        return str(self.card.detector["engine"])
+
+    def write(self, folder: Path) -> None:
+        """Writes the files of a model into a folder that is being filled."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
+        files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
+        seen = io.BytesIO()
+        np.save(seen, self.seen)
+        files.write_file(folder / layout.SEEN, seen.getvalue())
+        files.write_file(folder / layout.CONFIG, card_json(self.card))
+        files.write_json(folder / layout.METRICS, self.metrics)
+        files.write_file(folder / layout.HISTORY, self.history)
+        write_sums(folder)
+
+    @staticmethod
+    def load(folder: str | Path, device: str = "cpu") -> DetectorModel:
+        """Opens a detector's folder. Raises GlassnetError when it is damaged, or no detector."""
+        path = Path(folder)
+        card = read_card(path)
+        if not card.is_detector:
+            fix = "Train one on a folder of boxes"
+            raise GlassnetError(str(path), expected="a detector", found=f"a model of {card.kind}", fix=fix)
+        try:
+            facts = card.detector
+            net = empty_net(card)
+            net.load_state_dict(safetensors.torch.load_file(path / layout.WEIGHTS))
+            seen = np.load(path / layout.SEEN, allow_pickle=False)
+            proposals = Proposals.from_json(facts["proposals"])
+            limits = _limits(facts["limits"])
+            thresholds = tuple(float(one) for one in _sequence(facts["thresholds"]))
+        except (RuntimeError, ValueError, KeyError, TypeError, OSError, safetensors.SafetensorError) as error:
+            found = "its weights don't fit its net"
+            raise GlassnetError(str(path), found=found, fix="Take a copy of it, or train it again") from error
+        metrics = json.loads((path / layout.METRICS).read_text("utf-8")) if (path / layout.METRICS).is_file() else {}
+        history = (path / layout.HISTORY).read_text("utf-8") if (path / layout.HISTORY).is_file() else ""
+        return DetectorModel(
+            net.eval().to(device), card, proposals, limits, thresholds, metrics, history, seen, str(path)
+        )  # fmt: skip
+
+    def look(self, data: bytes) -> tuple[Sized, Seen]:
+        """A file's picture as it sees it, and everything that it makes of it. Raises Unreadable."""
+        one = sized(data, max(self.card.preparation.shape[1:]))
+        return one, self.judge(one, self.proposals.of(data))
+
+    def judge(self, one: Sized, regions: NDArray[np.float64], limits: Limits | None = None) -> Seen:
+        """The same of regions in the file's pixels that were proposed elsewhere."""
+        precision = str(self.card.detector["precision"])
+        device = next(self.net.parameters()).device
+        with_bf16 = precision if device.type == "cpu" or precision == "float32" else "bfloat16"
+        return see(
+            self.net, one.x, one.scale, one.size, regions, self.card.normalisation, limits or self.limits, with_bf16
+        )  # fmt: skip
+
+    def boxes(self, seen: Seen) -> tuple[Box, ...]:
+        """What stays of everything, the surest first, from SHOWN on."""
+        found = seen.found
+        return tuple(
+            Box(self.classes[label], score, (box[0], box[1], box[2], box[3]), score >= self.thresholds[label])
+            for box, label, score in zip(
+                found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True
+            )
+            if score >= min(SHOWN, self.thresholds[label])
+        )
+
+    def answer(self, asked: Sequence[str]) -> Iterator[Detections]:
+        """What it finds on each input: files, folders; "-" for one on standard input."""
+        for name, data in read_pictures(asked):
+            yield self.answer_bytes(name, data)
+
+    def answer_bytes(self, name: str, data: bytes | Unreadable) -> Detections:
+        """The same of one file's bytes, or of why there are none."""
+        try:
+            if isinstance(data, Unreadable):
+                raise data
+            one, seen = self.look(data)
+        except Unreadable as error:
+            return Detections(name, error=str(error))
+        return Detections(name, self.boxes(seen), one.size)
+
+    def to_file(self, folder: str) -> DetectorModel:
+        """The same, said to lie in a folder."""
+        return replace(self, folder=folder)
+
+
+def empty_net(card: Card) -> RegionNet:
+    """The net that a card describes, its weights not yet laid in."""
+    facts = card.detector
+    if facts["engine"] == "fast":
+        return Detector(parse_regions(card.net), card.preparation.shape, len(card.classes))
+    crops = _mapping(facts["crops"])
+    cut = Crops(int(crops["side"]), crops["context"], bool(crops["square"]))
+    return Cropped(text.parse(card.net), cut, len(card.classes))
+
+
+def read_pictures(asked: Sequence[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
+    """Every file that was asked about, in order, with its bytes or why they can't be read."""
+    import sys
+
+    for name in asked:
+        if name == "-":
+            yield "-", sys.stdin.buffer.read()
+            continue
+        path = Path(name)
+        names = [str(path / one) for one in files_below(path, pictures.SUFFIXES)] if path.is_dir() else [name]
+        for each in names:
+            try:
+                yield each, read_bytes(Path(each))
+            except Unreadable as error:
+                yield each, error
+
+
+def _limits(value: object) -> Limits:
+    facts = _mapping(value)
+    return Limits(facts["most"], bool(facts["twice"]), facts["least"])
+
+
+def _mapping(value: object) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise ValueError(value)
+    return value
+
+
+def _sequence(value: object) -> list[float]:
+    if not isinstance(value, list):
+        raise ValueError(value)
+    return value

@@ -1,0 +1,120 @@
+"""Steps of training for detectors: whole pictures with some regions each, or those regions cut out of them.
+
+What a step holds follows from the seed, the epoch and the step alone, so a training can go on from any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glassnet.data.dataset import Array, Normalisation
+from glassnet.data.kind import Augmentation
+from glassnet.data.loader import Batch, Regions, step_seed, to_tensor
+from glassnet.nets.rcnn.warping import Crops, warp
+from glassnet.training.detection.ground import Ground, Marked, draw, mark
+from glassnet.training.detection.varied import vary
+
+CPU = torch.device("cpu")
+
+
+class Feed:
+    """Batches of regions of some pictures of a ground. Of the held-out ones the same regions are drawn every time.
+
+    pictures: (n,) which. batch: pictures in a step. regions: of each. crops: how they are cut out; None for whole
+    pictures. augmentation: how copies vary, None where nothing does. moves_proposals: see varied.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        pictures: NDArray[np.int64],
+        normalisation: Normalisation,
+        batch: int,
+        regions: int,
+        device: torch.device,
+        crops: Crops | None = None,
+        augmentation: Augmentation | None = None,
+        moves_proposals: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.ground, self.pictures, self.normalisation = ground, pictures, normalisation
+        self.batch, self.regions, self.device, self.crops = batch, regions, device, crops
+        self.augmentation, self.moves_proposals, self.seed = augmentation, moves_proposals, seed
+        self._held: list[Marked] = []
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch of training."""
+        return -(-len(self.pictures) // self.batch)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(n,) the regions that in_order gives."""
+        return np.arange(sum(map(len, self._in_order())))
+
+    def shuffled(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """One epoch of varied copies in a new order, from step `first` on."""
+        order = np.random.default_rng([self.seed, 2, epoch]).permutation(self.pictures)
+        groups = np.array_split(order, self.steps)
+        for step in range(first, self.steps):
+            random = np.random.default_rng([step_seed(self.seed, epoch, step)])
+            xs, chosen = [], []
+            for i in groups[step].tolist():
+                x, scene = self._look(i), self.ground.scenes[i]
+                if self.augmentation is not None:
+                    x, scene = vary(x, scene, self.augmentation, random, self.moves_proposals)
+                marked, _ = mark(scene, self.ground.classes)
+                xs.append(x)
+                chosen.append(draw(marked, self.ground.classes, self.regions, random))
+            yield self._batch(xs, chosen, 0)
+
+    def in_order(self) -> Iterator[Batch]:
+        """The regions drawn of every picture once, as they are."""
+        held, done = self._in_order(), 0
+        for start in range(0, len(self.pictures), self.batch):
+            some = slice(start, start + self.batch)
+            chosen = held[some]
+            yield self._batch([self._look(i) for i in self.pictures[some].tolist()], chosen, done)
+            done += sum(map(len, chosen))
+
+    def _in_order(self) -> list[Marked]:
+        if not self._held:
+            for i in self.pictures.tolist():
+                marked, _ = mark(self.ground.scenes[i], self.ground.classes)
+                random = np.random.default_rng([self.seed, 6, i])
+                self._held.append(draw(marked, self.ground.classes, self.regions, random))
+        return self._held
+
+    def _look(self, i: int) -> Tensor:
+        return look(self.ground.store[i], self.normalisation)
+
+    def _batch(self, xs: Sequence[Tensor], chosen: Sequence[Marked], first: int) -> Batch:
+        x = together(xs)
+        boxes, truth = torch.cat([one.boxes for one in chosen]), torch.cat([one.truth for one in chosen])
+        y = torch.cat([one.y for one in chosen]).to(self.device)
+        rows = np.arange(first, first + len(y))
+        picture = torch.repeat_interleave(torch.tensor([len(one) for one in chosen]))
+        if self.crops is not None:
+            cut = warp(x, boxes, picture, self.crops.side, self.crops.context, self.crops.square)
+            return Batch(cut.to(self.device), y, rows)
+        regions = Regions(boxes.to(self.device), picture.to(self.device), truth.to(self.device))
+        return Batch(x.to(self.device), y, rows, regions)
+
+
+def look(x: Array, normalisation: Normalisation) -> Tensor:
+    """(3, H, W) what a net sees of a picture (3, H, W) uint8."""
+    return to_tensor(x[None], normalisation, 255.0, CPU)[0]
+
+
+def together(xs: Sequence[Tensor]) -> Tensor:
+    """(B, 3, H, W) pictures of any sizes as one batch, 0 beside and below the smaller ones."""
+    height, width = max(x.shape[1] for x in xs), max(x.shape[2] for x in xs)
+    batch = torch.zeros((len(xs), 3, height, width)).contiguous(memory_format=torch.channels_last)
+    for b, x in enumerate(xs):
+        batch[b, :, : x.shape[1], : x.shape[2]] = x
+    return batch
