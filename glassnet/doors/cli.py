@@ -76,8 +76,11 @@ def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -
 @out_option("Where the page goes; evaluate-DATA.html unless given.")
 @settings(Reading)
 @click.option("--folds", is_flag=True, help="Train anew as this model was, once for each fold of a table's column.")
+@click.option("--cleaned", is_flag=True, help="Of boxes: without copies and pictures that lack a common class.")
 @as_json
-def evaluate(model: Path, data: str, out: Path | None, reading: Reading, folds: bool, json: bool) -> None:
+def evaluate(
+    model: Path, data: str, out: Path | None, reading: Reading, folds: bool, cleaned: bool, json: bool
+) -> None:
     """Measure a model on data it did not learn from."""
     refuse_no_model(model)
     refuse_missing(data)
@@ -88,7 +91,7 @@ def evaluate(model: Path, data: str, out: Path | None, reading: Reading, folds: 
         return
     from glassnet.doors.commands import evaluate as work
 
-    work.evaluate(model, data, out, reading, json)
+    work.evaluate(model, data, out, reading, cleaned, json)
 
 
 @glassnet.command()

@@ -66,6 +66,16 @@ def sized(data: bytes, side: int) -> Sized:
     return Sized(x, np.array([small[1] / width, small[0] / height]), (width, height))
 
 
+def whole(data: bytes) -> Array:
+    """(3, H, W) uint8 a file's picture, upright, in colour, as large as it is. Raises Unreadable."""
+    return sized(data, max(pictures.look(data).size)).x
+
+
+def digest_of(data: bytes) -> int:
+    """What files of the same bytes have in common."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
+
+
 def store_steps(data: BoxData, side: int) -> Generator[Progress, None, Store]:
     """Decodes every picture, or finds them decoded. side: of the longer side, in pixels. Raises GlassnetError."""
     root, names = data.root.resolve(), [one.name for one in data.pictures]
@@ -98,7 +108,7 @@ def _fill(data: BoxData, side: int, folder: Path) -> Generator[Progress, None, N
             start.append(start[-1] + one.x.size)
             sizes.append(one.x.shape[1:])
             scales.append(one.scale)
-            digests.append(int.from_bytes(blake2b(raw, digest_size=8).digest(), "little"))
+            digests.append(digest_of(raw))
     np.savez(
         folder / "columns.npz",
         start=np.array(start, np.int64),

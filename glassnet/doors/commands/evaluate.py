@@ -13,6 +13,7 @@ from glassnet.config import Reading
 from glassnet.data.dataset import TEST, Dataset
 from glassnet.doors.card import Card, read_card
 from glassnet.doors.commands import output_file, print_json, title, typed
+from glassnet.doors.commands.evaluate_boxes import evaluate_boxes
 from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted, listed, percent
@@ -24,9 +25,15 @@ MOST_MISTAKES = 20
 BATCH = 256
 
 
-def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, json: bool) -> None:
-    """Prints the figures and leaves a page."""
+def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, cleaned: bool, json: bool) -> None:
+    """Prints the figures and leaves a page. cleaned: of boxes, see there."""
     card = read_card(folder)
+    if card.is_detector:
+        evaluate_boxes(folder, data, out, reading, cleaned, json)
+        return
+    if cleaned:
+        fix = "Leave it out"
+        raise GlassnetError("--cleaned", expected="a detector", found=f"a model of {card.kind}", fix=fix)
     page = output_file(out, f"evaluate-{title(data)}.html", ".html", ".htm")
     source = find_data(data, reading, given=card.preparation)
     if source.shape != card.preparation.shape:

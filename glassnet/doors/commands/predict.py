@@ -9,6 +9,7 @@ from pathlib import Path
 
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import print_json, say, typed
+from glassnet.doors.commands.predict_boxes import predict_boxes
 from glassnet.doors.inputs import read_inputs
 from glassnet.words import counted
 
@@ -18,6 +19,8 @@ MOST_VOTES = 3
 def predict(folder: Path, asked: Sequence[str], top: int | None, json: bool) -> int:
     """Prints what each input is. Returns 2 when one could not be read, else 0."""
     card = read_card(folder)
+    if card.is_detector:
+        return predict_boxes(folder, asked, top, json)
     inputs, bad, good = read_inputs(asked, card.kind, card.preparation, card.full_scale), 0, ""
     for first in inputs:  # torch is loaded for the first that can be read, and not for those before it
         if first.x is not None:

@@ -13,14 +13,12 @@ import safetensors.torch
 from numpy.typing import NDArray
 
 from glassnet import files
-from glassnet.data import pictures
 from glassnet.data.boxes.proposals.proposing import Proposals
 from glassnet.data.boxes.store import Sized, sized
-from glassnet.data.decoding import read_bytes
 from glassnet.data.kind import Unreadable
-from glassnet.data.listing import files_below
 from glassnet.doors import folder as layout
 from glassnet.doors.card import Card, card_json, read_card, write_sums
+from glassnet.doors.detection.inputs import read_pictures
 from glassnet.errors import GlassnetError
 from glassnet.nets import text
 from glassnet.nets.rcnn.cropped import Cropped
@@ -186,23 +184,6 @@ def empty_net(card: Card) -> RegionNet:
     crops = _mapping(facts["crops"])
     cut = Crops(int(crops["side"]), crops["context"], bool(crops["square"]))
     return Cropped(text.parse(card.net), cut, len(card.classes))
-
-
-def read_pictures(asked: Sequence[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
-    """Every file that was asked about, in order, with its bytes or why they can't be read."""
-    import sys
-
-    for name in asked:
-        if name == "-":
-            yield "-", sys.stdin.buffer.read()
-            continue
-        path = Path(name)
-        names = [str(path / one) for one in files_below(path, pictures.SUFFIXES)] if path.is_dir() else [name]
-        for each in names:
-            try:
-                yield each, read_bytes(Path(each))
-            except Unreadable as error:
-                yield each, error
 
 
 def _limits(value: object) -> Limits:
