@@ -36,7 +36,7 @@ class Cropped(RegionNet):
             nn.init.zeros_(part.weight)
             nn.init.zeros_(part.bias)
             part.requires_grad_(False)
-        self.register_buffer("norms", torch.ones(2))  # mean norms of the features and of the pooled ones
+        self.register_buffer("norms", torch.full((2,), NORM))  # mean norms of the features and of the pooled ones
         self.register_buffer("chances", torch.zeros(classes, 2))  # of a margin m: sigmoid(slope m + offset); 0: none
 
     @property
