@@ -47,6 +47,10 @@ class Network(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Logits. x: (B, C, *S), normalised. Returns (B, K)."""
 
+    def begun_anew(self) -> tuple[nn.Module, ...]:
+        """The layers that are new where all others begin with weights from elsewhere; sgd lets them learn faster."""
+        return ()
+
     @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
         """The stretches of its training, in order."""

@@ -21,6 +21,7 @@ EPOCHS = (8, 60)
 FEWER = 0.5  # times as many, where the examples are MANY and the net is large
 GLANCES = 100_000  # examples seen in a training of a small net on easy data, in at least two epochs
 BATCHES = (32, 512)
+DROPPED = 2 / 7  # of a training after which sgd's rate is a tenth: 20,000 of R-CNN's 70,000 steps
 LEARNING, TUNING = 0.01, 0.003  # highest learning rate, of a net that begins anew and of one that begins with weights
 
 
@@ -28,7 +29,8 @@ LEARNING, TUNING = 0.01, 0.003  # highest learning rate, of a net that begins an
 class Recipe:
     """One training run. class_weight: (K,) or None. examples: of an epoch, 0 for all. warm: share that warms up.
 
-    threads: cores that the work is spread over, 0 for as many as torch takes.
+    threads: cores that the work is spread over, 0 for as many as torch takes. optimizer: "muon" (see trainer), or "sgd"
+    with steps down instead of a line, as R-CNN's net was fine-tuned.
     """
 
     epochs: int
@@ -43,6 +45,7 @@ class Recipe:
     class_weight: tuple[float, ...] | None = None
     examples: int = 0
     threads: int = 0
+    optimizer: str = "muon"
 
     @property
     def both_ways(self) -> bool:
@@ -54,6 +57,8 @@ class Recipe:
 
         Smith and Topin 2017, "Super-convergence"; down to zero: Bergsma et al. 2025, "Straight to zero".
         """
+        if self.optimizer == "sgd":
+            return 0.1 ** int(done / DROPPED)
         if done < self.warm:
             return 0.04 + 0.96 * done / self.warm
         return (1 - done) / (1 - self.warm)

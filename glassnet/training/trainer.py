@@ -6,14 +6,13 @@ import copy
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Optimizer
 
 from glassnet.data.loader import Batch, Batches, memory_format, step_seed
 from glassnet.errors import GlassnetError
@@ -21,12 +20,10 @@ from glassnet.nets.network import Criterion, Network
 from glassnet.training.answers import answers, autocast
 from glassnet.training.calibration import calibrated_loss
 from glassnet.training.checkpoints import Snapshot
-from glassnet.training.muon import Muon
+from glassnet.training.optimizers import optimizers_of, restore
 from glassnet.training.recipe import Recipe
 
 AVERAGED = 2  # epochs
-TURNING = 12.0  # Muon's learning rate, as a multiple of AdamW's
-MATRICES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class Trainer(Generic[Feed]):
         for parameter in net.to(self.device).parameters():
             lay_out = memory_format(parameter.dim())
             parameter.data = parameter.data.contiguous(memory_format=lay_out)
-        self.optimizers = _optimizers(net, recipe)
+        self.optimizers = optimizers_of(net, recipe)
         weight = torch.tensor(recipe.class_weight, device=self.device) if recipe.class_weight else None
         self.criterion = Criterion(recipe.smoothing, weight)
         self.history: list[Epoch] = []
@@ -171,7 +168,7 @@ class Trainer(Generic[Feed]):
         self.average.load_state_dict(parts["average"])
         self.best = {name: tensor.to(self.device) for name, tensor in parts["best"].items()}
         for k, optimizer in enumerate(self.optimizers):
-            _restore(optimizer, parts[f"optimizer{k}"])
+            restore(optimizer, parts[f"optimizer{k}"])
         facts = snapshot.facts
         assert isinstance(facts["at"], dict) and isinstance(facts["history"], list), "written by snapshot"
         self.at = _Position(**facts["at"])
@@ -261,35 +258,3 @@ class Trainer(Generic[Feed]):
 def _floats(net: nn.Module) -> list[Tensor]:
     """Weights and running statistics, without counters."""
     return [tensor.detach() for tensor in net.state_dict().values() if tensor.is_floating_point()]
-
-
-def _optimizers(net: nn.Module, recipe: Recipe) -> list[Optimizer]:
-    """Muon for kernels whose size doesn't matter, since a batch norm follows them; AdamW for everything else.
-
-    Of the latter the weights of sums shrink a little at each step; biases and batch norms, which have one axis, don't.
-    """
-    turned = [layer.weight for layer in net.modules() if isinstance(layer, MATRICES) and layer.bias is None]
-    others = [p for p in net.parameters() if all(p is not weight for weight in turned)]
-    rate = recipe.learning_rate
-    groups = [
-        {"params": [p for p in others if p.dim() > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    optimizers: list[Optimizer] = [torch.optim.AdamW(groups, lr=rate, fused=True)]
-    if turned:
-        optimizers.append(Muon(turned, rate * TURNING))
-    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-        group["initial_lr"] = group["lr"]
-    return optimizers
-
-
-def _restore(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Gives an optimizer the state of a snapshot."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        i, _, rest = name.partition(".")
-        like = parameters[int(i)]  # fused steps need the state laid out in memory as the parameter is
-        same = torch.empty_like(like, dtype=tensor.dtype) if tensor.shape == like.shape else tensor
-        state.setdefault(int(i), {})[rest] = same.copy_(tensor)
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

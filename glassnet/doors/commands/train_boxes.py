@@ -59,8 +59,6 @@ def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detect
 def refuse_what_does_nothing(settings: Training, detecting: Detecting, reading: Reading) -> None:
     """Raises GlassnetError for a flag that means nothing here, rather than pass over it."""
     wrong = [name for name in ("kind", "path", "label", "text", "fold") if getattr(reading, name) is not None]
-    if settings.minutes is not None:
-        wrong.append("minutes")
     if (detecting.engine or "fast") == "fast":
         plain = Detecting()
         wrong += [n for n in ("crop", "square", "fine_tune", "svm") if getattr(detecting, n) != getattr(plain, n)]

@@ -37,7 +37,7 @@ def report(outcome: DetectorOutcome, name: str) -> str:
     facts = [
         (plan.engine, "engine"),
         (duration(outcome.total_seconds), "to train"),
-        (f"{outcome.each['detection']:.2f} s", "a picture"),
+        (f"{sum(outcome.each.values()):.2f} s", "a picture"),
     ]
     return detection_page(
         outcome.test,

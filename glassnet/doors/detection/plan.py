@@ -42,7 +42,7 @@ STEP_OF_RCNN = 8, 16  # pictures in a step and regions of each: 128 regions, as 
 SEEN = 8200  # pictures that a training sees in all, within EPOCHS
 EPOCHS = (8, 60)
 ZOOM = 0.2  # of a varied copy, either way, in logarithms
-LEARNING = 0.005
+LEARNING, TUNING, PUBLISHED = 0.005, 0.0015, 0.001  # anew; from weights; the same by R-CNN's own sgd
 
 
 @dataclass(frozen=True)
@@ -106,16 +106,19 @@ def make(
         mirrored = f"mirrored {' and '.join(named)}, " if named else ""
         notes += (f"varied: {mirrored}zoomed up to {percent(math.expm1(ZOOM))}, shifted, in another light",)
     fast = engine == "fast"
+    as_published = given is not None and not fast  # a net that is there already is tuned as R-CNN's was
+    rate = PUBLISHED if as_published else TUNING if given else LEARNING
     recipe = Recipe(
         epochs=settings.epochs or min(max(round(SEEN / count), EPOCHS[0]), EPOCHS[1]),
         batch=settings.batch or (PICTURES if fast else STEP_OF_RCNN[0]),
-        learning_rate=settings.learning_rate or LEARNING * (0.3 if given else 1.0),
-        weight_decay=0.02,
+        learning_rate=settings.learning_rate or rate,
+        weight_decay=0.0005 if as_published else 0.02,
         smoothing=0.0,
         warm=0.1,
         precision=machine.precision(settings.precision),
         seed=settings.seed,
         augmentation=augmentation,
+        optimizer="sgd" if as_published else "muon",
     )
     plan = DetectorPlan(
         source, settings, detecting, reading, engine, net, max(size), size, recipe,

@@ -16,6 +16,7 @@ from glassnet.data.boxes.annotated import BoxData
 from glassnet.data.dataset import TEST, VAL
 from glassnet.doors.detection import plan as plans
 from glassnet.doors.detection.basis import Basis, basis_steps
+from glassnet.doors.detection.budget import within_minutes
 from glassnet.doors.detection.events import Step
 from glassnet.doors.detection.folder import save
 from glassnet.doors.detection.outcome import DetectorOutcome
@@ -37,6 +38,7 @@ from glassnet.training.machine import Machine, choose_device, look_at_machine, u
 from glassnet.training.memory import keep_memory
 from glassnet.training.trainer import Progress, Trainer
 
+PROPOSED = 10  # pictures that it is timed on
 LOOSE = 0.5  # overlap of boxes that are one object while the best isn't known
 TRAINED, FITTED = "train", "fit"  # stages that leave checkpoints; the second in a folder of its own
 
@@ -85,6 +87,8 @@ def run(
     basis = yield from basis_steps(found, side, kind, asked.regions, asked.cleaned, seed)
     if stored is None:
         plan = plans.make(basis, source, settings, detecting, reading, machine)
+        if settings.minutes is not None:
+            plan = within_minutes(plan, basis, torch.device(machine.device))
     else:
         plan = stored
         if basis.fingerprint != plan.fingerprint:
@@ -132,8 +136,7 @@ class _Work:
         self.net.eval()
         if isinstance(self.net, Cropped) and (plan.detecting.svm or plan.detecting.regression):
             yield from self._fit(self.net)
-        if isinstance(self.net, Cropped):
-            self._leave_out(self.net)
+        self._leave_out()
         limits, thresholds = yield from self._choose()
         return (yield from self._test(limits, thresholds))
 
@@ -184,13 +187,12 @@ class _Work:
         self.fitter = None
         self.seconds["fit"] = fitter.seconds
 
-    def _leave_out(self, net: Cropped) -> None:
+    def _leave_out(self) -> None:
         """What was not wanted is as it was before anything was fitted."""
-        if not self.plan.detecting.svm:
-            net.get_buffer("chances").zero_()
+        if isinstance(self.net, Cropped) and not self.plan.detecting.svm:
+            self.net.get_buffer("chances").zero_()
         if not self.plan.detecting.regression:
-            net.corrections.weight.data.zero_()
-            net.corrections.bias.data.zero_()
+            self.net.without_corrections()
 
     def _choose(self) -> Generator[Step, None, tuple[Limits, tuple[float, ...]]]:
         """On the validation pictures: the overlap, what a margin is worth, the thresholds."""
@@ -213,13 +215,20 @@ class _Work:
         rows = basis.sides.rows(TEST).tolist()
         begun = time.perf_counter()
         seen = yield from self._see(rows, limits, "testing")
-        each = {"detection": (time.perf_counter() - begun) / len(rows)}
+        each = {"proposals": self._propose(rows[:PROPOSED]), "detection": (time.perf_counter() - begun) / len(rows)}
         stages = [Stages(one.proposals, one.scored, one.found) for one in seen]
         test = judge(basis.data.classes, [basis.objects(i) for i in rows], stages, thresholds, self.plan.recipe.seed)
         return DetectorOutcome(
             self.net, basis, self.plan, self.machine, limits, thresholds, tuple(trainer.history), trainer.best_epoch,
             self.seconds, each, test, tuple(rows),
         )  # fmt: skip
+
+    def _propose(self, rows: list[int]) -> float:
+        """Seconds that finding the regions of a picture takes, nothing remembered."""
+        begun = time.perf_counter()
+        for i in rows:
+            self.basis.proposals.of(self.basis.data.file(i).read_bytes())
+        return (time.perf_counter() - begun) / len(rows)
 
     def _see(self, rows: list[int], limits: Limits, stage: str) -> Generator[Step, None, list[Seen]]:
         """What the net makes of some pictures, with the boxes in the file's pixels."""

@@ -80,7 +80,8 @@ class DetectorView:
         self.out.print()
         stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in outcome.seconds.items())
         self.out.print(f"{duration(outcome.total_seconds)} in all ({stages}).")
-        self.out.print(f"{outcome.each['detection']:.2f} s a test picture, regions found before.")
+        looked, judged = outcome.each["proposals"], outcome.each["detection"]
+        self.out.print(f"{looked + judged:.2f} s a test picture: regions {looked:.2f} s, judging them {judged:.2f} s.")
         if event.out is not None:
             self.out.print(fact("model", str(event.out)))
             self.out.print(fact("report", str(event.out / "report.html")))

@@ -52,6 +52,9 @@ class Cropped(RegionNet):
     def phases(self) -> tuple[Phase, ...]:
         return tuple(Phase("fine-tune", phase.loss) for phase in self.net.phases())
 
+    def begun_anew(self) -> tuple[nn.Module, ...]:
+        return (self.net.votes,)
+
     def look(self, x: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """(R, F) features and (R, P) pooled features of regions of a picture, scaled. x: (3, H, W). boxes: (R, 4)."""
         features, pooled = [], []
@@ -86,6 +89,10 @@ class Cropped(RegionNet):
                 raw = features * (self.get_buffer("norms")[0] / NORM)
                 scores = self.net.votes(raw).softmax(1)[:, : self.classes]
         return Judged(scores, changes, features)
+
+    def without_corrections(self) -> None:
+        self.corrections.weight.data.zero_()
+        self.corrections.bias.data.zero_()
 
     def voters(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         if self.has_svms:

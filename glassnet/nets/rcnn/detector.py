@@ -80,6 +80,10 @@ class Detector(RegionNet):
             scores = self.head.votes(features).float().softmax(1)[:, : self.classes]
         return Judged(scores, changes * changes.new_tensor(SPREAD), features.float())
 
+    def without_corrections(self) -> None:
+        self.corrections.weight.data.zero_()
+        self.corrections.bias.data.zero_()
+
     def voters(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         return self.head.votes.weight, self.head.votes.bias, ("background",)
 

@@ -34,6 +34,10 @@ class RegionNet(Network):
         """Judges regions of one picture. x: (3, H, W), normalised. boxes: (R, 4) its pixels. float32, no gradients."""
 
     @abstractmethod
+    def without_corrections(self) -> None:
+        """Leaves every box where it was proposed."""
+
+    @abstractmethod
     def voters(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         """(V, F) weights and (V,) biases of the votes on features, and for what each is beside the classes.
 
