@@ -34,12 +34,12 @@ def judged(seed=0, thresholds=(0.5, 0.5, 0.5), pictures=12):
     return judge(("cat", "dog", "cow"), *staged(*scene(seed, pictures)), thresholds)
 
 
-def test_the_best_threshold_is_the_score_with_the_best_f1():
+def test_the_best_threshold_is_just_below_the_score_with_the_best_f1():
     one = Matches(
         np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, True, False]), np.zeros(4, int), 3, np.array([3])
     )
     assert [2 * hits / (said + 3) for hits, said in ((1, 1), (1, 2), (2, 3), (2, 4))] == [0.5, 0.4, 4 / 6, 4 / 7]
-    assert best_threshold(one) == 0.7
+    assert best_threshold(one) == pytest.approx(0.65), "half way to the next score"
     assert at_threshold(one, 0.7) == pytest.approx((2 / 3, 2 / 3)) and at_threshold(one, 0.95)[1] == 0
     assert math.isnan(at_threshold(one, 0.95)[0])
 
@@ -49,7 +49,7 @@ def test_equal_scores_are_taken_together_and_of_equal_f1s_the_highest_score():
         np.array([0.9, 0.5, 0.5, 0.5]), np.array([True, True, False, False]), np.zeros(4, int), 2, np.array([2])
     )
     assert 2 * 1 / (1 + 2) == 2 * 2 / (4 + 2), "the second hit can't be had without the two false ones"
-    assert best_threshold(tied) == 0.9
+    assert best_threshold(tied) == pytest.approx(0.7)
 
 
 def test_without_a_hit_the_threshold_is_what_the_caller_says():
@@ -69,7 +69,7 @@ def test_no_other_threshold_has_a_better_f1(rows, missed):
 
     if hit.any():
         best = best_threshold(one)
-        assert f1(best) == pytest.approx(max(map(f1, scores))) and best in scores
+        assert f1(best) == pytest.approx(max(map(f1, scores)))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -30,7 +30,7 @@ def train_boxes(
     json: bool,
 ) -> None:
     """Trains a detector and leaves its folder."""
-    refuse_what_does_nothing(settings, detecting, reading)
+    refuse_what_does_nothing(detecting, reading)
     _train(source, data, choose_out(name, out, overwrite), settings, detecting, reading, None, json)
 
 
@@ -56,7 +56,7 @@ def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detect
     _train(source, plan.source, folder, plan.settings, plan.detecting, plan.reading, plan, json)
 
 
-def refuse_what_does_nothing(settings: Training, detecting: Detecting, reading: Reading) -> None:
+def refuse_what_does_nothing(detecting: Detecting, reading: Reading) -> None:
     """Raises GlassnetError for a flag that means nothing here, rather than pass over it."""
     wrong = [name for name in ("kind", "path", "label", "text", "fold") if getattr(reading, name) is not None]
     if (detecting.engine or "fast") == "fast":

@@ -99,7 +99,7 @@ def run(
         if out is not None:
             enter(out, held)
             plan.write(out)
-        work = _Work(basis, plan, machine, out, stored is not None)
+        work = Work(basis, plan, machine, out, stored is not None)
         try:
             outcome = yield from work.run()
         except Stop as stop:
@@ -109,7 +109,7 @@ def run(
         yield Finished(outcome, out)
 
 
-class _Work:
+class Work:
     """The stages of one run, and where it stands."""
 
     def __init__(self, basis: Basis, plan: DetectorPlan, machine: Machine, out: Path | None, resumed: bool) -> None:
@@ -132,13 +132,13 @@ class _Work:
         yield Prepared(self.basis, plan, self.machine, (*plan.notes, *notes), self.resumed, self.trainer.at.epoch)
         tuned = isinstance(self.net, Cropped) and not plan.detecting.fine_tune
         if not tuned:
-            yield from self._train()
+            yield from self.train_net()
         self.net.eval()
         if isinstance(self.net, Cropped) and (plan.detecting.svm or plan.detecting.regression):
-            yield from self._fit(self.net)
+            yield from self.fit(self.net)
         self._leave_out()
-        limits, thresholds = yield from self._choose()
-        return (yield from self._test(limits, thresholds))
+        limits, thresholds = yield from self.choose()
+        return (yield from self.test(limits, thresholds))
 
     def interrupted(self, stop: Stop) -> Interrupted:
         """Saves where it stands and says how to go on."""
@@ -159,7 +159,7 @@ class _Work:
         command = f"glassnet train {shlex.quote(self.plan.source)} --out {shlex.quote(str(self.out))} --resume"
         return Interrupted(stop.number, f"stopped {where}; nothing is lost.", str(saved), command)
 
-    def _train(self) -> Iterator[Progress]:
+    def train_net(self) -> Iterator[Progress]:
         trainer, at_end = self.trainer, self.trainer.at.epoch >= self.plan.recipe.epochs
         for progress in trainer.run():
             if self.checkpoints and self.checkpoints.due:
@@ -169,7 +169,7 @@ class _Work:
             self.checkpoints.save(trainer.snapshot(), trainer.at.epoch, trainer.at.step)
         self.seconds["train"] = trainer.seconds
 
-    def _fit(self, net: Cropped) -> Iterator[Step]:
+    def fit(self, net: Cropped) -> Iterator[Step]:
         plan = self.plan
         fitter = Fitter(
             net, self.basis.ground, self.train.pictures, plan.normalisation, plan.recipe.precision, plan.recipe.seed
@@ -194,7 +194,7 @@ class _Work:
         if not self.plan.detecting.regression:
             self.net.without_corrections()
 
-    def _choose(self) -> Generator[Step, None, tuple[Limits, tuple[float, ...]]]:
+    def choose(self) -> Generator[Step, None, tuple[Limits, tuple[float, ...]]]:
         """On the validation pictures: the overlap, what a margin is worth, the thresholds."""
         rows, classes = self.basis.sides.rows(VAL).tolist(), self.basis.ground.classes
         begun = time.perf_counter()
@@ -210,7 +210,7 @@ class _Work:
         self.seconds["choose"] = time.perf_counter() - begun
         return limits, thresholds
 
-    def _test(self, limits: Limits, thresholds: tuple[float, ...]) -> Generator[Step, None, DetectorOutcome]:
+    def test(self, limits: Limits, thresholds: tuple[float, ...]) -> Generator[Step, None, DetectorOutcome]:
         basis, trainer = self.basis, self.trainer
         rows = basis.sides.rows(TEST).tolist()
         begun = time.perf_counter()

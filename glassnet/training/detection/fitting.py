@@ -112,7 +112,7 @@ class Fitter:
             return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
         if self.done > len(self.pictures):
-            self.svms = [Svm.of(of("svm", k), self.seed) for k in range(self.net.classes)]
+            self.svms = [Svm.of(of("svm", k), self.seed + k) for k in range(self.net.classes)]
             self.ridges = [Ridge.of(of("ridge", k)) for k in range(self.net.classes)]
 
     def _first(self, i: int) -> None:

@@ -104,15 +104,18 @@ def interval(matches: Matches, seed: int = 0, count: int = DRAWS) -> tuple[float
 
 
 def best_threshold(matches: Matches, otherwise: float = 0.5) -> float:
-    """The score from which on detections make the best F1; of equal ones the highest. van Rijsbergen 1979, chapter 7.
+    """Between the last score that makes the best F1 and the next below it. van Rijsbergen 1979, chapter 7.
 
-    To be chosen on examples that are not tested on. otherwise: what it is where no detection is a hit.
+    Of equal F1s that of the highest score counts. The middle, for on other pictures the last hit's own score would cut
+    off half of its like. To be chosen on pictures that are not tested on. otherwise: what it is without any hit.
     """
     if not matches.hit.any():
         return otherwise
     f1 = 2 * np.cumsum(matches.hit) / (np.arange(1, len(matches.hit) + 1) + matches.objects)
     is_last = np.append(matches.scores[1:] < matches.scores[:-1], True)  # of its score: equal ones come together
-    return float(matches.scores[np.where(is_last, f1, -1).argmax()])
+    last = int(np.where(is_last, f1, -1).argmax())
+    below = matches.scores[last + 1] if last + 1 < len(matches.scores) else 0.0
+    return float(matches.scores[last] + min(below, matches.scores[last])) / 2
 
 
 def at_threshold(matches: Matches, threshold: float) -> tuple[float, float]:
