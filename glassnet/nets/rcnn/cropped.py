@@ -63,9 +63,9 @@ class Cropped(RegionNet):
             for some in torch.split(boxes, TOGETHER):
                 value = self.cut(x, some)
                 for i, layer in enumerate(layers):
-                    value = layer(value)
-                    if i + 1 == self.pooled:
+                    if i == self.pooled:
                         pooled.append(value.flatten(1).float())
+                    value = layer(value)
                 features.append(value.flatten(1).float())
         norms = self.get_buffer("norms")
         return torch.cat(features) * (NORM / norms[0]), torch.cat(pooled) * (NORM / norms[1])
@@ -78,7 +78,8 @@ class Cropped(RegionNet):
 
     def regions(self, x: Tensor, boxes: Tensor) -> Judged:
         if not len(boxes):
-            return Judged(*(torch.zeros(0, *size) for size in ((self.classes,), (self.classes, 4), (0,))))
+            sizes = (self.classes,), (self.classes, 4), (self.svms.in_features,)
+            return Judged(*(x.new_zeros(0, *size) for size in sizes))
         features, pooled = self.look(x, boxes)
         with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
             changes = self.corrections(pooled).unflatten(1, (self.classes, 4))

@@ -21,7 +21,7 @@ CROPPED = (  # the same of regions that are cut out one by one
     "conv 32 3/2, batchnorm, relu, conv 64 3, batchnorm, relu, pool 2, conv 128 3, batchnorm, relu, pool 2, "
     "conv 128 3, batchnorm, relu, pool 2, fc 256, relu, fc"
 )
-ROI = re.compile(r"(?:^|,)\s*roi\s+(\d{1,2})\s*(?=,|$)")
+ROI = re.compile(r"(?:^|,)\s*roi\s+(\d{1,9})\s*(?=,|$)", re.IGNORECASE)
 CELLS = 14  # the most along an axis
 
 

@@ -28,18 +28,25 @@ def lay_in_trunk(given: Weights, net: Detector) -> None:
     mine += [f"head.{name}" for name in text.names(net.spec.head)]
     place = dict(zip(text.names(whole), mine, strict=True))
     votes = text.names(whole)[-1]
-    state = net.state_dict()
+    state, laid = net.state_dict(), {}
+    wanted = {
+        key for key in state if key.endswith(".weight") and not key.startswith((f"{place[votes]}.", "corrections."))
+    }
     for key, tensor in given.tensors.items():
         layer, _, rest = key.partition(".")
         if layer == votes:
             continue
-        own = state.get(f"{place.get(layer, layer)}.{rest}")
+        at = f"{place.get(layer, layer)}.{rest}"
+        own = state.get(at)
         if own is None or own.shape != tensor.shape:
             found = by(tensor.shape) or "one number"
             expected = "nothing" if own is None else by(own.shape)
             raise GlassnetError(f"{given.name}, {key}", expected=expected, found=found, fix="Leave out --net")
-        own.copy_(tensor)
-    net.load_state_dict(state)
+        laid[at] = tensor
+    missing = wanted - laid.keys()
+    if missing:
+        raise GlassnetError(given.name, expected=f"weights for {min(missing)}", found="none", fix="Leave out --net")
+    net.load_state_dict(laid, strict=False)
 
 
 def _cut(spec: Spec) -> RegionSpec:
