@@ -16,7 +16,7 @@ from glassnet.data.dataset import Array, Normalisation
 from glassnet.data.kind import Augmentation
 from glassnet.data.loader import Batch, Regions, step_seed, to_tensor
 from glassnet.nets.rcnn.warping import Crops, warp
-from glassnet.training.detection.ground import Ground, Marked, draw, mark
+from glassnet.training.detection.ground import Ground, Marked, Scene, draw, mark
 from glassnet.training.detection.varied import vary
 
 CPU = torch.device("cpu")
@@ -46,11 +46,12 @@ class Feed:
         self.batch, self.regions, self.device, self.crops = batch, regions, device, crops
         self.augmentation, self.moves_proposals, self.seed = augmentation, moves_proposals, seed
         self._held: list[Marked] = []
+        self._taught = np.array([i for i in pictures.tolist() if _teaches(ground.scenes[i])], np.int64)
 
     @property
     def steps(self) -> int:
         """Batches in an epoch of training."""
-        return -(-len(self.pictures) // self.batch)
+        return -(-len(self._taught) // self.batch)
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -59,7 +60,7 @@ class Feed:
 
     def shuffled(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """One epoch of varied copies in a new order, from step `first` on."""
-        order = np.random.default_rng([self.seed, 2, epoch]).permutation(self.pictures)
+        order = np.random.default_rng([self.seed, 2, epoch]).permutation(self._taught)
         groups = np.array_split(order, self.steps)
         for step in range(first, self.steps):
             random = np.random.default_rng([step_seed(self.seed, epoch, step)])
@@ -69,6 +70,8 @@ class Feed:
                 if self.augmentation is not None:
                     x, scene = vary(x, scene, self.augmentation, random, self.moves_proposals)
                 marked, _ = mark(scene, self.ground.classes)
+                if not len(marked):  # all that it teaches was moved off: the picture as it is
+                    x, marked = self._look(i), mark(self.ground.scenes[i], self.ground.classes)[0]
                 xs.append(x)
                 chosen.append(draw(marked, self.ground.classes, self.regions, random))
             yield self._batch(xs, chosen, 0)
@@ -104,6 +107,11 @@ class Feed:
             return Batch(cut.to(self.device), y, rows)
         regions = Regions(boxes.to(self.device), picture.to(self.device), truth.to(self.device))
         return Batch(x.to(self.device), y, rows, regions)
+
+
+def _teaches(scene: Scene) -> bool:
+    """Whether any region of a picture is of use: an object, or background where everything is marked."""
+    return bool((~scene.is_hard).any()) or (scene.is_whole and len(scene.proposals) > 0)
 
 
 def look(x: Array, normalisation: Normalisation) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -60,6 +61,7 @@ class Fitter:
         self.positives: list[list[Tensor]] = [[] for _ in range(net.classes)]
         self.svms: list[Svm] = []
         self.ridges: list[Ridge] = []
+        net.get_buffer("norms").fill_(NORM)  # features as they are, until their mean norms are known
 
     @property
     def total(self) -> int:
@@ -84,7 +86,7 @@ class Fitter:
 
     def snapshot(self) -> Snapshot:
         """The whole state, to go on from bit for bit."""
-        tensors = {"norms": self.norms, "scale": self.net.get_buffer("norms").clone()}
+        tensors = {"norms": self.norms, "scale": self.net.get_buffer("norms")}
         for k, mine in enumerate(self.positives):
             for i, some in enumerate(mine):
                 tensors[f"positive.{k}.{i:06}"] = some
@@ -92,15 +94,14 @@ class Fitter:
             tensors |= {f"svm.{k}.{name}": tensor for name, tensor in svm.state().items()}
         for k, ridge in enumerate(self.ridges):
             tensors |= {f"ridge.{k}.{name}": tensor for name, tensor in ridge.state().items()}
-        return Snapshot(
-            {name: t.contiguous() for name, t in tensors.items()}, {"done": self.done, "took": self.seconds}
-        )
+        kept = {name: t.clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+        return Snapshot(kept, {"done": self.done, "took": self.seconds})
 
     def restore(self, snapshot: Snapshot) -> None:
         """Takes up the state of a snapshot of the same net and ground."""
         tensors = snapshot.tensors
         self.done, self.seconds = int(str(snapshot.facts["done"])), float(str(snapshot.facts["took"]))
-        self.norms = tensors["norms"]
+        self.norms = tensors["norms"].clone()
         self.net.get_buffer("norms").copy_(tensors["scale"])
         for name in sorted(tensors):
             part, _, rest = name.partition(".")
@@ -178,14 +179,16 @@ class Fitter:
 
     def _seconds_left(self) -> float:
         """The second pass takes longer, by as many as there are more regions."""
-        count = len(self.pictures)
-        each = [len(self.ground.scenes[i].boxes) + NORMED for i in self.pictures.tolist()]
-        every = [
-            len(self.ground.scenes[i].boxes) + len(self.ground.scenes[i].proposals) for i in self.pictures.tolist()
-        ]
-        work = np.array(each + every, float)
-        done = float(work[: self.done].sum())
-        return self.seconds / max(done, 1) * float(work[self.done :].sum()) if count else 0.0
+        done = float(self._work[: self.done].sum())
+        return self.seconds / max(done, 1) * float(self._work[self.done :].sum())
+
+    @cached_property
+    def _work(self) -> NDArray[np.float64]:
+        """(total,) regions that each picture of the two passes has."""
+        scenes = [self.ground.scenes[i] for i in self.pictures.tolist()]
+        some = [len(scene.boxes) + min(NORMED, len(scene.proposals)) for scene in scenes]
+        every = [len(scene.boxes) + len(scene.proposals) for scene in scenes]
+        return np.array(some + every, float)
 
 
 def _shares(boxes: Tensor, scene: Scene, k: int) -> tuple[Tensor, Tensor]:

@@ -85,7 +85,8 @@ def mark(scene: Scene, classes: int) -> tuple[Marked, Tensor]:
     if not len(scene.boxes):
         y = torch.full((len(regions),), classes)
         whole = Marked(regions, y, regions)
-        return (whole if scene.is_whole else pick(whole, torch.zeros(0, dtype=torch.int64))), torch.zeros(len(regions))
+        marked = whole if scene.is_whole else pick(whole, torch.zeros(0, dtype=torch.int64))
+        return marked, torch.zeros(len(marked))
     share, who = overlap(regions, scene.boxes).max(1)
     y = torch.where(share >= ON, scene.labels[who], classes)
     truth = torch.where((share >= ON)[:, None], scene.boxes[who], regions)

@@ -54,5 +54,5 @@ class Ridge:
     def of(cls, state: dict[str, Tensor]) -> Self:
         """The same again."""
         ridge = cls(len(state["inner"]) - 1)
-        ridge.inner, ridge.cross, ridge.square = state["inner"], state["cross"], state["square"]
+        ridge.inner, ridge.cross, ridge.square = (state[name].clone() for name in ("inner", "cross", "square"))
         return ridge

@@ -29,7 +29,12 @@ class Svm:
         self.new, self.fitted = 0, False
 
     def add_negatives(self, features: Tensor) -> None:
-        """Takes the hard ones of some negatives, (n, F); before it was ever fitted, all of them."""
+        """Takes the hard ones of some negatives, (n, F); before it was ever fitted, all of them.
+
+        Without positives there is nothing to tell them from, so none is kept.
+        """
+        if not len(self.positives):
+            return
         if self.fitted:
             features = features[features @ self.weight + self.bias > HARD]
         self.negatives = torch.cat([self.negatives, features])
