@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glassnet.data.boxes.geometry import Boxes
 from glassnet.data.dataset import Array, Normalisation
-from glassnet.nets.rcnn.geometry import corrected, inside, kept, suppress
+from glassnet.nets.rcnn.geometry import area, corrected, inside, kept, suppress
 from glassnet.nets.rcnn.judging import RegionNet
 from glassnet.training.answers import autocast
 from glassnet.training.detection.feeding import look
@@ -95,7 +95,8 @@ def see(
                 again = net.regions(picture, before)
             scores = (scores[best] + again.scores[:, k]) / 2
             boxes = inside(corrected(before, again.changes[:, k]), bounds)
-        parts.append((places, before, boxes, scores))
+        is_there = area(boxes) > 0  # what was moved off the picture is gone
+        parts.append((places[is_there], before[is_there], boxes[is_there], scores[is_there]))
     return _seen(parts, proposals, factor, size, limits)
 
 
