@@ -23,6 +23,17 @@ def overlap(one: Boxes, other: Boxes) -> NDArray[np.float64]:
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
+def brought(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """(width, height) of a picture of this size with its longer side brought to `side` pixels.
+
+    Of a long narrow one it may be less, so that the picture keeps its aspect and boxes stay where they are on it.
+    """
+    longer, shorter = max(size), min(size)
+    low = max(1, round(shorter * side / longer))
+    high = min(side, max(1, round(longer * low / shorter)))
+    return (high, low) if size[0] >= size[1] else (low, high)
+
+
 def clipped(boxes: Boxes, size: tuple[int, int]) -> Boxes:
     """What of each box lies inside a picture. size: (width, height)."""
     width, height = size

@@ -41,26 +41,30 @@ def sides_of(data: BoxData, digest: NDArray[np.uint64], seed: int) -> Sides:
     random = np.random.default_rng([seed, 1])
     if given:
         unnamed = int((side == NOT_GIVEN).sum())
-        if unnamed:
+        if "train" not in given:
+            side[side == NOT_GIVEN] = TRAIN
+        elif unnamed:
             notes += (f"{counted(unnamed, 'picture')} that no list names are left out",)
         side[side == NOT_GIVEN] = LEFT_OUT
         notes += _leave_out_copies(side, digest)
     else:
         side[:] = TRAIN
+    count = round(SHARE * len(np.unique(digest[side == TRAIN])))
     for name, place in (("test", TEST), ("val", VAL)):
         if name not in given:
-            _draw(side, digest, place, random)
+            _draw(side, digest, place, max(1, count), random)
             if given:
                 notes += (f"{name} drawn from train: none was given",)
     _refuse_untrainable(data, side)
     return Sides(side, notes)
 
 
-def _draw(side: NDArray[np.int8], digest: NDArray[np.uint64], place: int, random: np.random.Generator) -> None:
-    """Moves a share of the training pictures to another side, copies together."""
+def _draw(
+    side: NDArray[np.int8], digest: NDArray[np.uint64], place: int, count: int, random: np.random.Generator
+) -> None:
+    """Moves so many different training pictures to another side, copies together."""
     rows = np.flatnonzero(side == TRAIN)
-    kinds = random.permutation(np.unique(digest[rows]))
-    moved = kinds[: max(1, round(SHARE * len(kinds)))]
+    moved = random.permutation(np.unique(digest[rows]))[:count]
     side[rows[np.isin(digest[rows], moved)]] = place
 
 

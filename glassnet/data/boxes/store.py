@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glassnet.data import cache, pictures
 from glassnet.data.boxes.annotated import BoxData
+from glassnet.data.boxes.geometry import brought
 from glassnet.data.dataset import Array, Preparation
 from glassnet.data.decoding import read_bytes
 from glassnet.data.kind import Looks, Unreadable
@@ -59,11 +60,10 @@ def sized(data: bytes, side: int) -> Sized:
     """A file's picture, upright, in colour, its longer side `side` pixels unless it is smaller. Raises Unreadable."""
     look = pictures.look(data)
     height, width = look.size
-    shrink = min(1.0, side / max(height, width))
-    small = max(1, round(height * shrink)), max(1, round(width * shrink))
+    across, down = brought((width, height), min(side, max(height, width)))
     settings = pictures.prepare(Looks.of([look])).settings
-    x, _ = pictures.decode(data, Preparation((3, *small), settings))
-    return Sized(x, np.array([small[1] / width, small[0] / height]), (width, height))
+    x, _ = pictures.decode(data, Preparation((3, down, across), settings))
+    return Sized(x, np.array([across / width, down / height]), (width, height))
 
 
 def whole(data: bytes) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from glassnet import files
 from glassnet.data import pictures
-from glassnet.data.boxes.geometry import Boxes
+from glassnet.data.boxes.geometry import Boxes, brought, overlap
 from glassnet.data.boxes.proposals.grid import grid, learn_shapes
 from glassnet.data.boxes.proposals.selective import WIDTH, search
 from glassnet.data.dataset import Preparation
@@ -40,8 +40,12 @@ class Proposals:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in PROPOSERS or not 0 < self.count <= 100_000 or not 0 < self.width <= 4096:
-            raise ValueError(f"{self.kind}, {self.count} regions, width {self.width}")
+        if self.kind not in PROPOSERS or not 0 < self.count <= 100_000 or not 0 < self.width <= 4096 or self.seed < 0:
+            raise ValueError(f"{self.kind}, {self.count} regions, width {self.width}, seed {self.seed}")
+        if not all(0 < side <= 1 for shape in self.shapes for side in shape):
+            raise ValueError(f"shapes {self.shapes}")
+        if self.kind != "selective" and not self.shapes:
+            raise ValueError(f"{self.kind} without shapes")
 
     def of(self, data: bytes) -> Boxes:
         """(n, 4) regions of a picture's file, in its pixels as it is seen upright. Raises Unreadable, GlassnetError."""
@@ -58,7 +62,10 @@ class Proposals:
         if not isinstance(facts, dict):
             raise ValueError(facts)
         shapes = tuple((float(w), float(h)) for w, h in facts["shapes"])
-        return Proposals(facts["kind"], int(facts["count"]), shapes, int(facts["width"]), int(facts["seed"]))
+        count, width, seed = (facts[name] for name in ("count", "width", "seed"))
+        if not all(isinstance(number, int) for number in (count, width, seed)):
+            raise ValueError(facts)
+        return Proposals(facts["kind"], count, shapes, width, seed)
 
     def describe(self) -> str:
         """In words: "2,000 regions on a grid of 9 shapes"."""
@@ -90,8 +97,6 @@ def propose_steps(plan: Proposals, paths: Sequence[Path]) -> Generator[Progress,
 
 def recall(objects: Sequence[Boxes], proposals: Sequence[Boxes], least: float) -> float:
     """The share of objects that some region overlaps by `least` or more; NaN without objects."""
-    from glassnet.data.boxes.geometry import overlap
-
     best = [overlap(o, p).max(1, initial=0.0) for o, p in zip(objects, proposals, strict=True)]
     every = np.concatenate([np.zeros(0), *best])
     return float((every >= least).mean()) if len(every) else float("nan")
@@ -103,10 +108,9 @@ def _on_grid(plan: Proposals, _: bytes, size: tuple[int, int]) -> Boxes:
 
 def _searched(plan: Proposals, data: bytes, size: tuple[int, int]) -> Boxes:
     """The width is R-CNN's; a higher picture is brought to that height, so that none takes too long."""
-    shrink = plan.width / max(size)
-    small = max(1, round(size[1] * shrink)), max(1, round(size[0] * shrink))
+    across, down = brought(size, plan.width)
     settings = pictures.prepare(Looks.of([pictures.look(data)])).settings
-    x, _ = pictures.decode(data, Preparation((3, *small), settings))
+    x, _ = pictures.decode(data, Preparation((3, down, across), settings))
     return search(np.ascontiguousarray(x.transpose(1, 2, 0), np.uint8), size, plan.seed)[: plan.count]
 
 
