@@ -211,7 +211,9 @@ def test_one_command_fine_tunes_from_a_file_with_the_input_those_weights_expect(
     write(tmp_path / "small.safetensors", state)
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "small.pth")
     for file in ("small.safetensors", "small.pth"):
-        done = glassnet("train", pets, "--weights", file, "--epochs", 2, "--size", 32, "--threads", 1, "--out", file[6:], "--json")
+        done = glassnet(
+            "train", pets, "--weights", file, "--epochs", 2, "--size", 32, "--threads", 1, "--out", file[6:], "--json"
+        )
         assert done.code == 0, done.err
         summary = json.loads(done.out)
         assert summary["net"].startswith("conv 8 7/2, batchnorm, relu, pool 3/2 same, residual 8, residual 8, res")

@@ -71,7 +71,7 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
             str(path),
             expected="examples with a class each",
             found=f"boxes on pictures ({boxes.layout})",
-            fix=f"To look at them: glassnet show {path}",
+            fix=f"To find such objects: glassnet train {path}",
         )
     if path.is_dir():
         found = _folder(path, reading)
