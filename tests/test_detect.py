@@ -46,6 +46,15 @@ def trained(root, engine, out=None, **changes):
     return last.outcome
 
 
+def leave(events, stopped):
+    """Ends a training after so many events of its own."""
+    after = 0
+    for event in events:
+        after += after > 0 or isinstance(event, Prepared)
+        if after > stopped:
+            events.throw(Stop(2))
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request):
     return request.param
@@ -92,12 +101,9 @@ def test_what_was_left_goes_on_to_the_same_detector(engine, model, shapes, tmp_p
     """After so many events: while it trains, and for rcnn while it mines, while it chooses and tests."""
     out, outcome = tmp_path / "left", model[1]
     settings, detecting = ENGINES[engine]
-    events, after = run(read(shapes), settings, detecting, out, str(shapes)), 0
+    events = run(read(shapes), settings, detecting, out, str(shapes))
     with pytest.raises(Interrupted) as left:
-        for event in events:
-            after += after > 0 or isinstance(event, Prepared)
-            if after > stopped:
-                events.throw(Stop(2))
+        leave(events, stopped)
     assert "nothing is lost" in left.value.found and left.value.command.endswith("--resume")
     plan = read_detector_plan(out)
     *_, last = run(read(shapes), plan.settings, plan.detecting, out, plan.source, plan.reading, plan)
@@ -194,10 +200,7 @@ def test_changed_boxes_are_not_gone_on_with(tmp_path):
     settings, detecting = ENGINES["fast"]
     events = run(read(root), settings, detecting, out, str(root))
     with pytest.raises(Interrupted):
-        for event in events:
-            if isinstance(event, Prepared):
-                next(events)
-                events.throw(Stop(2))
+        leave(events, 1)
     file = root / "Annotations" / "002.xml"
     file.write_text(annotation("002.png", (96, 72), [("square", 1, 1, 9, 9)]))
     plan = read_detector_plan(out)
