@@ -74,7 +74,7 @@ def test_both_engines_find_made_up_shapes(model):
                for k, one in enumerate(outcome.test.by_class))  # fmt: skip
 
 
-def test_a_folder_opened_again_says_the_same(model, shapes):
+def test_a_folder_opened_again_says_the_same(model):
     out, outcome = model
     again = DetectorModel.load(out)
     assert (again.limits, again.thresholds, again.proposals) == (
