@@ -199,8 +199,9 @@ class Work:
         rows, classes = self.basis.sides.rows(VAL).tolist(), self.basis.ground.classes
         begun = time.perf_counter()
         objects = [self.basis.objects(i) for i in rows]
-        seen = yield from self._see(rows, Limits(LOOSE), "choosing")
-        limits = Limits(choose_overlap(objects, seen, classes))
+        twice = self.plan.engine == "fast"  # R-CNN corrects a box once
+        seen = yield from self._see(rows, Limits(LOOSE, twice), "choosing")
+        limits = Limits(choose_overlap(objects, seen, classes), twice)
         seen = [again(one, limits.most, classes) for one in seen]
         if isinstance(self.net, Cropped) and self.net.has_svms:
             self.net.get_buffer("chances").copy_(torch.from_numpy(chances(objects, seen, classes, PROVISIONAL)))
