@@ -25,14 +25,14 @@ HEAD = 4096  # bytes of a JSON that are looked at before it is read
 
 def is_one(path: Path) -> bool:
     """Whether a folder, or a JSON, is laid out so."""
-    return bool(_files(path))
+    return bool(annotation_files(path))
 
 
 def read_steps(path: Path) -> Generator[Progress, None, BoxData]:
     """Reads every JSON. Yields progress. Raises GlassnetError for one that can't be read."""
     root = path if path.is_dir() else path.parent.parent if path.parent.name == "annotations" else path.parent
     collected = Collected(root)
-    files = _files(path)
+    files = annotation_files(path)
     for i, file in enumerate(files):
         yield Progress(i, len(files))
         name = file.relative_to(root).as_posix()
@@ -46,7 +46,28 @@ def read_steps(path: Path) -> Generator[Progress, None, BoxData]:
     return collect(collected, path.resolve().stem, LAYOUT)
 
 
-def _files(path: Path) -> list[Path]:
+def read_one(path: Path, picture: Path) -> Collected:
+    """What the JSONs below a folder say of one picture, those of them that can be read."""
+    collected = Collected(path)
+    for file in annotation_files(path):
+        try:
+            facts = _facts(file)
+        except Unreadable as error:
+            collected.skip(file.relative_to(path).as_posix(), str(error))
+            continue
+        named = [
+            image
+            for image in facts["images"]
+            if PurePosixPath(str(image.get("file_name", ""))).name == picture.name
+            and (found := _find(path, file.parent, str(image.get("file_name", "")))) is not None
+            and (path / found).samefile(picture)
+        ]
+        if named:
+            _read({**facts, "images": named}, collected, file.relative_to(path).as_posix(), -1, file.parent)
+    return collected
+
+
+def annotation_files(path: Path) -> list[Path]:
     """The annotation files: one that is named, or all that lie where they usually do."""
     if path.is_file():
         return [path] if path.suffix.lower() == ".json" and _looks_so(path) else []

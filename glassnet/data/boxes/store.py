@@ -60,10 +60,16 @@ def sized(data: bytes, side: int) -> Sized:
     """A file's picture, upright, in colour, its longer side `side` pixels unless it is smaller. Raises Unreadable."""
     look = pictures.look(data)
     height, width = look.size
-    across, down = brought((width, height), min(side, max(height, width)))
+    down, across = small_size((height, width), side)
     settings = pictures.prepare(Looks.of([look])).settings
     x, _ = pictures.decode(data, Preparation((3, down, across), settings))
     return Sized(x, np.array([across / width, down / height]), (width, height))
+
+
+def small_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """(height, width) that a picture of this (height, width) is kept at."""
+    across, down = brought((size[1], size[0]), min(side, max(size)))
+    return down, across
 
 
 def whole(data: bytes) -> Array:

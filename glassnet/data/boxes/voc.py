@@ -52,6 +52,20 @@ def read_steps(path: Path) -> Generator[Progress, None, BoxData]:
     return collect(collected, path.resolve().name, LAYOUT)
 
 
+def read_one(path: Path, picture: str) -> Collected:
+    """What the annotation of one picture says, if it has one. picture: its file's name."""
+    collected, file = Collected(path), path / ANNOTATIONS / f"{Path(picture).stem}.xml"
+    if file.is_file():
+        try:
+            raw = _read(file, f"{ANNOTATIONS}/{file.name}", -1)
+        except Unreadable as error:
+            collected.skip(f"{ANNOTATIONS}/{file.name}", str(error))
+        else:
+            if raw.picture == f"{PICTURES}/{picture}":
+                collected.add(raw)
+    return collected
+
+
 class _Lined(TreeBuilder):
     """A tree that knows the line of each element."""
 

@@ -97,9 +97,8 @@ def basis_steps(
             break
         yield Step("looking", progress.done, progress.total, "pictures for regions")
     ground = ground_of(data, store, proposals, unmarked)
-    return Basis(
-        data, store, sides, plan, ground, tuple(proposals), (*sides.notes, *notes), _fingerprint(data, store, sides)
-    )
+    mark = fingerprint(data, store.digest, store.size, sides)
+    return Basis(data, store, sides, plan, ground, tuple(proposals), (*sides.notes, *notes), mark)
 
 
 def choose_side(data: BoxData) -> int:
@@ -156,9 +155,10 @@ def _crop(picture: NDArray[np.generic], box: list[float]) -> NDArray[np.uint8]:
     return np.asarray(picture[:, rows[:, None], columns[None]], np.uint8)
 
 
-def _fingerprint(data: BoxData, store: Store, sides: Sides) -> str:
+def fingerprint(data: BoxData, digest: NDArray[np.uint64], size: NDArray[np.int64], sides: Sides) -> str:
+    """Changes when a picture, a box, a class or a side does. digest: (n,) of the files. size: (n, 2) as in a store."""
     hasher = blake2b(digest_size=16)
-    for part in (store.digest, store.size, sides.side):
+    for part in (digest, size, sides.side):
         hasher.update(part.tobytes())
     for one in data.pictures:
         for column in (one.boxes, one.labels, one.is_hard):
