@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,18 @@ from glassnet.data import xo as generator
 from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.data.xo import Range
+from glassnet.doors.card import read_card
+from glassnet.doors.detection.explained import explained_steps
+from glassnet.doors.detection.inputs import no_right_class, read_picture
+from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.folder import choose_out
 from glassnet.doors.inputs import Input, find_data, from_array, read_one, right_class
-from glassnet.doors.material import choose, find_material, refuse_others
+from glassnet.doors.material import choose, find_material, refuse_detector, refuse_others
 from glassnet.doors.model import Model
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError
 from glassnet.explaining import images
+from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.explanation import explain as explain_net
 from glassnet.explaining.features import Asked, Features
@@ -110,17 +116,27 @@ def check(data: str | Path | Dataset, seed: int = 0) -> Suitability:
     return finish(examine(data if isinstance(data, Dataset) else read(data), seed))
 
 
-def load(folder: str | Path, device: str = "cpu") -> Model:
-    """Opens a model folder. Raises GlassnetError when it is damaged, newer, or not one of ours."""
-    return Model.load(folder, device)
+def load(folder: str | Path, device: str = "cpu") -> Model | DetectorModel:
+    """Opens a model folder, a detector's too. Raises GlassnetError when it is damaged, newer, or not one of ours."""
+    opened = DetectorModel if read_card(Path(folder)).is_detector else Model
+    return opened.load(folder, device)
 
 
-def explain(model: Model, x: str | Path | NDArray[np.generic], right: str | None = None) -> Explanation:
-    """Why a model answers one example as it does: every step, every sum, every vote.
+@overload
+def explain(model: Model, x: str | Path | NDArray[np.generic], right: str | None = None) -> Explanation: ...
+@overload
+def explain(model: DetectorModel, x: str | Path | NDArray[np.generic], right: None = None) -> ExplainedBoxes: ...
+def explain(
+    model: Model | DetectorModel, x: str | Path | NDArray[np.generic], right: str | None = None
+) -> Explanation | ExplainedBoxes:
+    """Why a model answers one example as it does: every step, every sum, every vote. A detector's boxes, each.
 
     x: a file's path, or an array (C, *S) or (*S). right: the class that would be right, for the table of its error; by
-    default the file's folder where that is a class. Raises GlassnetError when it can't be read.
+    default the file's folder where that is a class. A detector takes a picture's path and no class. Raises
+    GlassnetError when it can't be read.
     """
+    if isinstance(model, DetectorModel):
+        return _explain_boxes(model, x, right)
     card = model.card
     if not isinstance(x, np.ndarray):
         right = right_class(card.classes, str(x), right)
@@ -132,11 +148,20 @@ def explain(model: Model, x: str | Path | NDArray[np.generic], right: str | None
     return explain_input(model, Input("array", batch[0]), right)
 
 
+def _explain_boxes(model: DetectorModel, x: object, right: str | None) -> ExplainedBoxes:
+    if right is not None:
+        raise no_right_class()
+    if not isinstance(x, (str, Path)):
+        raise GlassnetError("explain", expected="a picture's path", found="an array", fix="Save it as a PNG")
+    return finish(explained_steps(model, str(x), read_picture(str(x))))
+
+
 def features(model: Model, data: Dataset | str | Path | None = None, seed: int = 0) -> Features:
     """What each feature of each layer of a model answers to, found in a data set: in what it learnt from unless given.
 
     Takes some seconds to some minutes. Raises GlassnetError when the data isn't there, or is of another sort.
     """
+    refuse_detector(model.card, model.folder)
     if isinstance(data, Dataset):
         return finish(features_steps(model, data, data.name, seed))
     source, named = find_material(model.card, None if data is None else str(data), Reading())

@@ -37,6 +37,13 @@ def find_material(card: Card, data: str | None, reading: Reading) -> tuple[Sourc
     return source, named
 
 
+def refuse_detector(card: Card, name: str) -> None:
+    """Refuses a detector, whose features are not looked at by themselves. Raises GlassnetError."""
+    if card.is_detector:
+        fix = f"Ask it about a picture: glassnet explain {name} PICTURE"
+        raise GlassnetError(name, expected="a model that names whole examples", found="a detector", fix=fix)
+
+
 def refuse_others(card: Card, name: str, kind: str, shape: tuple[int, ...], classes: tuple[str, ...]) -> None:
     """Refuses data that a model can't be looked at with. Raises GlassnetError."""
     if kind != card.kind:

@@ -22,6 +22,7 @@ from glassnet.data.loader import to_tensor
 from glassnet.doors import folder as layout
 from glassnet.doors.card import Card, card_json, read_card, write_sums
 from glassnet.doors.inputs import Input, from_array, read_inputs
+from glassnet.doors.material import refuse_detector
 from glassnet.errors import GlassnetError
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays, Criterion
@@ -151,6 +152,7 @@ class Model:
         """Opens a model folder. Raises GlassnetError when it is damaged, from a newer glassnet, or not one of ours."""
         path = Path(folder)
         card = read_card(path)
+        refuse_detector(card, str(path))
         net = ConvNet(parse(card.net), card.preparation.shape, len(card.classes))
         try:
             net.load_state_dict(safetensors.torch.load_file(path / layout.WEIGHTS))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import output_file, print_json, say, typed
+from glassnet.doors.commands.explain_boxes import explain_boxes
 from glassnet.doors.inputs import read_one, right_class
 
 if TYPE_CHECKING:
@@ -19,8 +20,11 @@ PRINTED = 12  # pixels a side of the largest picture whose sums are printed
 def explain(folder: Path, asked: str, out: Path | None, right: str | None, json: bool) -> None:
     """Leaves a page; the votes are the JSON."""
     card = read_card(folder)
-    right = right_class(card.classes, asked, right)
     page = output_file(out, f"explain-{_plain(asked)}.html", ".html", ".htm", ".png")
+    if card.is_detector:
+        explain_boxes(card, folder, asked, page, right, json)
+        return
+    right = right_class(card.classes, asked, right)
     one = read_one(asked, card.kind, card.preparation, card.full_scale)
     from glassnet.doors.library import explain_input
     from glassnet.doors.model import Model

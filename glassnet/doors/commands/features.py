@@ -10,7 +10,7 @@ from rich.console import Console
 from glassnet.config import Reading
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import output_file, print_json, title, typed
-from glassnet.doors.material import find_material
+from glassnet.doors.material import find_material, refuse_detector
 from glassnet.steps import finish
 from glassnet.words import by, clipped
 
@@ -24,6 +24,7 @@ NAME = 24  # letters of a layer
 def features(folder: Path, data: str | None, out: Path | None, reading: Reading, json: bool) -> None:
     """Leaves a page; what each feature answers to is the JSON."""
     card = read_card(folder)
+    refuse_detector(card, str(folder))
     page = output_file(out, f"features-{title(str(folder))}.html", ".html", ".htm")
     source, named = find_material(card, data, reading)
     from glassnet.doors.screen import console, fact, line, read

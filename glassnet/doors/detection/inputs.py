@@ -1,4 +1,4 @@
-"""The pictures that a detector is asked about, as bytes. Decodes nothing."""
+"""The pictures that a detector is asked about, as bytes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glassnet.data import pictures
+from glassnet.data.boxes.store import whole
 from glassnet.data.decoding import MAX_BYTES, read_bytes
 from glassnet.data.kind import Unreadable
 from glassnet.data.listing import files_below
@@ -32,6 +33,26 @@ def read_pictures(asked: Sequence[str]) -> Iterator[tuple[str, bytes | Unreadabl
             raise GlassnetError(name, expected="pictures", found="none in this folder", fix="Name another")
         for one in below:
             yield str(path / one), _bytes(path / one)
+
+
+def read_picture(asked: str) -> bytes:
+    """The one picture that a path, or "-", stands for, once it is sure that it can be read. Raises GlassnetError."""
+    name, data = next(read_pictures([asked]))
+    try:
+        if isinstance(data, Unreadable):
+            raise data
+        whole(data)
+    except Unreadable as error:
+        raise GlassnetError(name, found=str(error), fix="Ask about another") from error
+    return data
+
+
+def no_right_class() -> GlassnetError:
+    """The line for a class that a detector was told to be right."""
+    found = "a detector, which finds many on one"
+    return GlassnetError(
+        "--right", expected="a model that says one class of a picture", found=found, fix="Leave it out"
+    )
 
 
 def _bytes(path: Path) -> bytes | Unreadable:
