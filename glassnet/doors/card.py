@@ -70,6 +70,14 @@ def read_card(folder: Path) -> Card:
         raise _damaged(folder, f"{CONFIG} lacks {error}") from error
 
 
+def is_detector(folder: Path) -> bool:
+    """Whether a model folder's card is a detector's; nothing else of it is looked at."""
+    try:
+        return bool(json.loads((folder / CONFIG).read_text("utf-8")).get("detector"))
+    except (OSError, ValueError, AttributeError):
+        return False  # opening it will say what is wrong
+
+
 def card_json(card: Card) -> str:
     """config.json's text."""
     return json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n"

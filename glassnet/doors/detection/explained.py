@@ -17,13 +17,18 @@ from glassnet.training.detection.matching import Objects
 from glassnet.words import counted, interval, listed, percent
 
 
-def explained_steps(model: DetectorModel, name: str, data: bytes) -> Generator[Step, None, ExplainedBoxes]:
-    """Finds out why. name: the picture's path, or "-". data: its bytes. Raises Unreadable."""
+def explained_steps(
+    model: DetectorModel, name: str, data: bytes, truth: bool = True
+) -> Generator[Step, None, ExplainedBoxes]:
+    """Finds out why. name: the picture's path, or "-". data: its bytes. Raises Unreadable.
+
+    truth: whether annotations are looked for beside that path; not where the name came from elsewhere.
+    """
     one, seen = model.look(data)
     digest = digest_of(data)
     made = ("The detector was made with this very picture, so this is no test of it.",)
     notes = made if np.uint64(digest) in model.seen else ()
-    real, words = _truth(model, Path(name))
+    real, words = _truth(model, Path(name)) if truth else (None, ())
     found = yield from find_steps(model)
     judge = Judge(
         model.folder or str(model.card.data.get("name", "the detector")),

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import Field
 
 from glassnet import __version__
-from glassnet.doors.lab import asking, board, checking, looking, passes, trainings
+from glassnet.doors.lab import asking, board, checking, detecting, looking, passes, trainings
 from glassnet.doors.lab.asked import Asked
 from glassnet.doors.lab.compute import Compute
 from glassnet.doors.lab.limits import Refused
@@ -51,9 +51,13 @@ def lab(named: Path | None = None) -> FastAPI:
     """The app. named: the model folder that the pages open on; the slides' net if none."""
     nets, compute = Nets(named), Compute()
 
+    def open_first() -> None:
+        if nets.detector(nets.first) is None:
+            passes.warm_up(nets.open(nets.first))
+
     @asynccontextmanager
     async def open_and_close(_app: FastAPI) -> AsyncIterator[None]:
-        await compute(lambda: passes.warm_up(nets.open(nets.first)))
+        await compute(open_first)
         yield
         await checking.close(app)
         await trainings.close(app)
@@ -100,12 +104,17 @@ def _errors(app: FastAPI) -> None:
 def _nets(app: FastAPI, nets: Nets, compute: Compute) -> None:
     @app.get("/api/nets", summary="The nets that can be opened")
     async def every_net() -> dict[str, Any]:
-        return {"first": nets.first, "nets": ["slides", *nets.folders()]}
+        return {"first": nets.first, "nets": ["slides", *nets.folders()], "detectors": nets.detectors()}
 
     @app.get("/api/nets/{name}", summary="One net: its text, classes and shape")
     async def one_net(name: str) -> dict[str, Any]:
-        described = await compute(lambda: passes.described(name, nets.open(name)))
-        return {**described, "features": feature_names(name)}
+        def work() -> dict[str, Any]:
+            detector = nets.detector(name)
+            if detector is not None:
+                return detecting.described(name, detector)
+            return {**passes.described(name, nets.open(name)), "features": feature_names(name)}
+
+        return await compute(work)
 
     @app.post("/api/nets/{name}/pass", summary="Every map and vote for one example")
     async def one_pass(name: str, asked: Asked) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glassnet.data.kinds import KINDS
 from glassnet.doors.inputs import Input
-from glassnet.doors.lab import hearing, multipart
+from glassnet.doors.lab import detecting, hearing, multipart
 from glassnet.doors.lab.compute import Compute
 from glassnet.doors.lab.multipart import MOST_FILES
 from glassnet.doors.lab.nets import Nets
@@ -23,6 +23,7 @@ from glassnet.doors.lab.reasons import reasons
 from glassnet.doors.library import explain_input, scene_of
 from glassnet.doors.model import Model, Prediction
 from glassnet.explaining import images
+from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.numbers import packed
 from glassnet.explaining.saliency import occlusion_steps
@@ -83,7 +84,11 @@ def routes(app: FastAPI, nets: Nets, compute: Compute) -> None:
 
     @app.get("/api/nets/{name}/examples", summary="The examples that lie in a model's folder")
     async def examples(name: str) -> dict[str, list[str]]:
-        return {"examples": await compute(lambda: list(example_files(nets.open(name))))}
+        def work() -> list[str]:
+            detector = nets.detector(name)
+            return detecting.examples(detector) if detector else list(example_files(nets.open(name)))
+
+        return {"examples": await compute(work)}
 
 
 def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
@@ -100,6 +105,9 @@ def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
         body, kind = await request.body(), request.headers.get("content-type", "")
 
         def work() -> dict[str, Any]:
+            detector = nets.detector(net or nets.first)
+            if detector is not None:
+                return detecting.predicted(detector, name, body, kind, top, picture)
             model = nets.open(net or nets.first)
             if media(kind) == multipart.KIND:
                 given = [asked.one for asked in questions(model, body, kind)]
@@ -113,6 +121,9 @@ def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
     @app.post("/api/explain", summary="Why a net says what it says of one example", openapi_extra=ONE, responses=TOLD)
     async def why(request: Request, net: str = NET, name: str = NAME, covered: bool = True) -> dict[str, Any]:
         """As `glassnet explain --json`, with what the page draws. covered: also what it hangs on, which takes long."""
+        boxes = await _boxes(request, net, name)
+        if boxes is not None:
+            return boxes.as_json()
         model, asked, found = await _asked(request, net, name)
         if covered:
             found = await _cover(request, found)
@@ -120,6 +131,9 @@ def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
 
     @app.post("/api/explain.html", summary="The same as a page that stands alone", openapi_extra=ONE, responses=TOLD)
     async def page(request: Request, net: str = NET, name: str = NAME) -> HTMLResponse:
+        boxes = await _boxes(request, net, name)
+        if boxes is not None:
+            return HTMLResponse(await compute(boxes.html), headers={"content-disposition": "attachment"})
         _, _, found = await _asked(request, net, name)
         found = await _cover(request, found)
         return HTMLResponse(await compute(found.html), headers={"content-disposition": "attachment"})
@@ -134,6 +148,16 @@ def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
             "occluded": {"shape": list(found.occluded.shape), "values": packed(found.occluded)},
             "hangs_on": list(found.hangs_on()),
         }
+
+    async def _boxes(request: Request, net: str, name: str) -> ExplainedBoxes | None:
+        """Why a detector finds what it finds; None where the net is none."""
+        body, kind = await request.body(), request.headers.get("content-type", "")
+
+        def work() -> ExplainedBoxes | None:
+            detector = nets.detector(net or nets.first)
+            return detecting.explained(detector, name, body, kind) if detector else None
+
+        return await compute(work)
 
     async def _asked(request: Request, net: str, name: str) -> tuple[Model, Question, Explanation]:
         body, kind = await request.body(), request.headers.get("content-type", "")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from glassnet.doors.card import is_detector
+from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.folder import MODELS, is_model
 from glassnet.doors.lab.slides import FEATURES, slides_model
 from glassnet.doors.model import Model
@@ -35,6 +37,7 @@ class Nets:
     def __init__(self, named: Path | None = None) -> None:
         self._named = named
         self._open: OrderedDict[tuple[str, tuple[Change, ...]], tuple[float, Model]] = OrderedDict()
+        self._detectors: OrderedDict[str, tuple[float, DetectorModel]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -65,6 +68,27 @@ class Nets:
             self._open[key] = changed_at, model
             while len(self._open) > OPEN:
                 self._open.popitem(last=False)
+        return model
+
+    def detectors(self) -> list[str]:
+        """Those of the names that are detectors, by a look into their cards."""
+        return [name for name, path in self.folders().items() if is_detector(path)]
+
+    def detector(self, name: str) -> DetectorModel | None:
+        """A detector by name; None where the name is another net's, or nobody's. Raises GlassnetError when damaged."""
+        folder = self.folders().get(name)
+        if folder is None or not is_detector(folder):
+            return None
+        changed_at = (folder / "config.json").stat().st_mtime
+        with self._lock:
+            if name in self._detectors and self._detectors[name][0] == changed_at:
+                self._detectors.move_to_end(name)
+                return self._detectors[name][1]
+        model = DetectorModel.load(folder)
+        with self._lock:
+            self._detectors[name] = changed_at, model
+            while len(self._detectors) > OPEN:
+                self._detectors.popitem(last=False)
         return model
 
     @staticmethod

@@ -18,6 +18,7 @@ const TYPED = { sentences: ["A sentence to ask about", "Type a sentence"], serie
 
 export default async function open(main) {
   const net = await netFacts();
+  if (net.kind === "boxes") return (await import("./detect.js")).default(main, net);
   const name = netName();
   const isText = net.kind === "sentences";
   let items = []; // {name, data, text, example, answer, error, picture, why}

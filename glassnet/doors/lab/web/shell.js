@@ -4,6 +4,7 @@ import { get, Refusal } from "./api.js";
 import { el, readColours } from "./colours.js";
 
 const VIEWS = { draw: "Draw", look: "Look", learn: "Learn", ask: "Ask", check: "Check", api: "API" };
+const WHOLE = ["draw", "look"]; // views of nets that name a whole picture
 const MODULES = { api: "reference" }; // of views that aren’t called as they are
 const main = document.getElementById("main");
 const netChoice = document.getElementById("net");
@@ -80,8 +81,9 @@ function openKeys() {
 }
 
 async function show() {
-  const name = location.pathname.slice(1) || "draw";
-  const view = VIEWS[name] ? name : "draw";
+  const first = nets.detectors?.includes(netName()) ? "ask" : "draw";
+  const name = location.pathname.slice(1) || first;
+  const view = VIEWS[name] ? name : first;
   open?.close?.();
   open = null;
   for (const link of document.querySelectorAll("nav a")) {
@@ -93,8 +95,9 @@ async function show() {
   main.className = `page ${view}`;
   try {
     const module = await import(`./${MODULES[view] || view}.js`);
-    if ((location.pathname.slice(1) || "draw") !== name) return;
+    if ((location.pathname.slice(1) || first) !== name) return;
     main.replaceChildren();
+    if (WHOLE.includes(view) && nets.detectors?.includes(netName())) return forWholePictures(view);
     open = (await module.default(main)) || null;
   } catch (error) {
     if (!(error instanceof Refusal)) console.error(error);
@@ -104,9 +107,16 @@ async function show() {
   }
 }
 
+// A detector has no single answer for a picture, so what shows how one comes about can't show it.
+function forWholePictures(view) {
+  const { node, say } = sentence([el("a", { className: "button", href: to("ask"), textContent: "Ask it" })]);
+  main.append(node);
+  say([`${netName()} finds objects on pictures.`], [`${VIEWS[view]} is for nets that name a whole picture. Ask shows what a detector finds, and why.`]);
+}
+
 function chooseable() {
   const names = nets.nets.includes(netName()) ? nets.nets : [...nets.nets, netName()];
-  netChoice.replaceChildren(...names.map((name) => el("option", { value: name, textContent: name === "slides" ? "the slides\u2019 net" : name, selected: name === netName() })));
+  netChoice.replaceChildren(...names.map((name) => el("option", { value: name, textContent: name === "slides" ? "the slides\u2019 net" : nets.detectors?.includes(name) ? `${name} (detector)` : name, selected: name === netName() })));
 }
 
 export async function knowNets() {

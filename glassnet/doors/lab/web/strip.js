@@ -59,7 +59,7 @@ export function strip({ takes, on }) {
   function words(node, one) {
     const said = one.answer;
     const first = isNone(said) ? "None of these" : one.name;
-    const second = one.error ? "can’t be read" : !said ? "waits" : isNone(said) ? one.name : `${said.class}, ${share(said.score)}`;
+    const second = one.error ? "can’t be read" : !said ? "waits" : isNone(said) ? one.name : said.words || `${said.class}, ${share(said.score)}`;
     if (one.error) node.title = one.error;
     node.querySelector("b").textContent = first;
     node.querySelector("small").textContent = second;
