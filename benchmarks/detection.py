@@ -1,14 +1,16 @@
 """Detectors on one folder of boxes, and what each part of R-CNN brings: `python -m benchmarks.detection FOLDER`.
 
-Both engines as `glassnet train` makes them, on the labels as they are and without doubtful ones, with the seconds of
-each stage. Then R-CNN with and without its SVMs, its box regression and its fine-tuning, as in Girshick et al. 2014,
-table 2: the net trained from nothing, and with --pretrain FOLDER one that learnt to tell that folder's pictures apart
-first.
+First how many objects the proposed regions reach. Then both engines as `glassnet train` makes them, on the labels as
+they are and without doubtful ones, with the seconds of each stage. Then R-CNN with and without its SVMs, its box
+regression and its fine-tuning, as in Girshick et al. 2014, table 2: the net trained from nothing, and with --pretrain
+FOLDER one that learnt to tell that folder's pictures apart first.
 """
 
 import argparse
 import copy
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +20,8 @@ from glassnet.config import Detecting, Reading, Training
 from glassnet.data.boxes.annotated import BoxData
 from glassnet.data.boxes.doctor import diagnose
 from glassnet.data.boxes.finding import find_boxes
+from glassnet.data.boxes.proposals.proposing import learn, recall
+from glassnet.data.dataset import TEST, TRAIN
 from glassnet.doors.detection import plan as plans
 from glassnet.doors.detection.basis import Basis, basis_steps
 from glassnet.doors.detection.outcome import DetectorOutcome
@@ -29,6 +33,10 @@ from glassnet.training.detection.matching import Found, Objects, match
 from glassnet.training.detection.precision import all_points
 from glassnet.training.machine import look_at_machine, using
 
+WAYS = (
+    ("grid", 500, 500), ("grid", 1000, 500), ("grid", 2000, 500), ("selective", 2000, 300), ("selective", 2000, 500),
+    ("both", 2000, 500),
+)  # fmt: skip
 ROW = "| {what} | {map50:.1f} | {map:.1f} | {classes} | {cleaned:.1f} |"
 
 
@@ -61,7 +69,25 @@ def main() -> None:
             for tuned in (False, True):
                 bench = Bench(found, Training(**common, weights=weights), Detecting(engine="rcnn", fine_tune=tuned))
                 bench.train()
-                bench.rows(f"rcnn, begun with {options.pretrain.name}, {'' if tuned else 'not '}fine-tuned", tuned)
+                bench.rows(f"rcnn, begun with {options.pretrain.name}, {'' if tuned else 'not '}fine-tuned", False)
+
+
+def recalls(found: BoxData) -> None:
+    """What share of the test objects the regions reach, and what finding them takes."""
+    known = [one for one in found.pictures if one.split == TRAIN]
+    tests = [i for i, one in enumerate(found.pictures) if one.split == TEST]
+    objects, files = [found.pictures[i].boxes for i in tests], [found.file(i).read_bytes() for i in tests]
+    print("| regions | a picture | reach 0.5 | reach 0.7 | seconds a picture |\n|---|---|---|---|---|", flush=True)
+    for kind, count, width in WAYS:
+        boxes, sizes = [one.boxes for one in known], [one.size for one in known]
+        plan = replace(learn(kind, boxes, sizes, count, 0), width=width)
+        begun = time.perf_counter()
+        said = [plan.of(data) for data in files]
+        each = (time.perf_counter() - begun) / len(files)
+        half, more = (recall(objects, said, least) * 100 for least in (0.5, 0.7))
+        mean = sum(map(len, said)) / len(said)
+        name = plan.describe().split(" ", 2)[2] + (f", {width} px wide" if kind != "grid" else "")
+        print(f"| {name} | {mean:,.0f} | {half:.1f} % | {more:.1f} % | {each:.3f} |", flush=True)
 
 
 class Bench:
