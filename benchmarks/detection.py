@@ -67,7 +67,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             weights = str(gn.train(options.pretrain, net=CROPPED, size=plans.CROP).save(Path(work) / "first"))
             for tuned in (False, True):
-                bench = Bench(found, Training(**common, weights=weights), Detecting(engine="rcnn", fine_tune=tuned))
+                bench = Bench(
+                    found,
+                    Training(**common, weights=weights),
+                    Detecting(engine="rcnn", without=None if tuned else "fine-tuning"),
+                )
                 bench.train()
                 bench.rows(f"rcnn, begun with {options.pretrain.name}, {'' if tuned else 'not '}fine-tuned", False)
 
@@ -107,7 +111,7 @@ class Bench:
         """The net, and for rcnn its SVMs and its regression."""
         work = self.work
         with using(work.plan.recipe.threads):
-            if work.plan.detecting.fine_tune:
+            if "fine-tuning" in work.plan.detecting.parts:
                 for _ in work.train_net():
                     pass
             work.net.eval()

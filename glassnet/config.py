@@ -23,12 +23,12 @@ Value = str | int | float | bool
 class Reading:
     """How a data set is read: only what can't be seen from the files themselves."""
 
-    kind: str | None = field(default=None, metadata={"help": "Kind of data, if it is taken for the wrong one."})
-    size: int | None = field(default=None, metadata={"help": "Longer side of the pictures as the net sees them."})
+    kind: str | None = field(default=None, metadata={"help": "Kind of data, if taken for the wrong one."})
+    size: int | None = field(default=None, metadata={"help": "Longer side of pictures as the net sees them."})
     path: str | None = field(default=None, metadata={"help": "Column of a table that names the files."})
     label: str | None = field(default=None, metadata={"help": "Column of a table that holds the classes."})
     text: str | None = field(default=None, metadata={"help": "Column of a table that holds texts."})
-    fold: int | None = field(default=None, metadata={"help": "Test on this fold of a table's column, train on others."})
+    fold: int | None = field(default=None, metadata={"help": "Fold to test on, of a table's column."})
 
     def __post_init__(self) -> None:
         if self.size is not None and not 4 <= self.size <= 1024:
@@ -39,15 +39,13 @@ class Reading:
 class Training:
     """How a net is trained on a data set."""
 
-    net: str | None = field(default=None, metadata={"help": 'The net as text: "conv 32 3, relu, pool 2, fc".'})
-    weights: str | None = field(
-        default=None, metadata={"help": "Weights to begin with: a file, a model folder, or a model of the hub."}
-    )
+    net: str | None = field(default=None, metadata={"help": 'The net as text: "conv 32 3, relu, fc".'})
+    weights: str | None = field(default=None, metadata={"help": "Weights to begin with: file, folder, hub id."})
     epochs: int | None = field(default=None, metadata={"help": "Times each example is seen."})
     minutes: float | None = field(default=None, metadata={"help": "Time that the training may take."})
     batch: int | None = field(default=None, metadata={"help": "Examples in a step."})
     learning_rate: float | None = field(default=None, metadata={"help": "Highest learning rate of the schedule."})
-    augment: bool = field(default=True, metadata={"help": "Vary the training pictures: shifts, turns, mirrors."})
+    augment: bool = field(default=True, metadata={"help": "Vary training pictures: shifts, mirrors."})
     seed: int = field(default=0, metadata={"help": "The same seed gives the same net."})
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps."})
     threads: int | None = field(default=None, metadata={"help": "Cores to use."})
@@ -79,22 +77,18 @@ class Training:
 class Detecting:
     """How a detector is trained on boxes; no other data takes these."""
 
-    engine: str | None = field(
-        default=None,
-        metadata={"help": "Of boxes: fast (one look at a picture) or rcnn (each region by itself)."},
-    )
-    proposals: str | None = field(
-        default=None, metadata={"help": "Of boxes, where to look: grid, selective (search) or both."}
-    )
-    regions: int | None = field(default=None, metadata={"help": "Of boxes: regions to look at on a picture."})
-    cleaned: bool = field(
-        default=False, metadata={"help": "Of boxes: without copies and pictures that lack a common class."}
-    )
+    engine: str | None = field(default=None, metadata={"help": "Of boxes: fast, or rcnn (the paper's way)."})
+    proposals: str | None = field(default=None, metadata={"help": "Of boxes: grid, selective or both."})
+    regions: int | None = field(default=None, metadata={"help": "Of boxes: regions of a picture to look at."})
+    cleaned: bool = field(default=False, metadata={"help": "Of boxes: no copies, no doubtful pictures."})
     crop: int | None = field(default=None, metadata={"help": "Of rcnn: pixels a side of a region's crop."})
-    square: bool = field(default=False, metadata={"help": "Of rcnn: cut squares instead of stretching regions."})
-    fine_tune: bool = field(default=True, metadata={"help": "Of rcnn: train the net on regions before the SVMs."})
-    svm: bool = field(default=True, metadata={"help": "Of rcnn: SVMs score, instead of the net's softmax."})
-    regression: bool = field(default=True, metadata={"help": "Of boxes: correct each box by its features."})
+    square: bool = field(default=False, metadata={"help": "Of rcnn: cut squares out."})
+    without: str | None = field(default=None, metadata={"help": "Not wanted: regression, svm, fine-tuning."})
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """What is done of all that can be left out: PARTS without those that are not wanted."""
+        return frozenset(PARTS) - frozenset(_parts(self.without))
 
     def __post_init__(self) -> None:
         for name, choices in (("engine", ENGINES), ("proposals", PROPOSALS)):
@@ -103,12 +97,19 @@ class Detecting:
                 raise wrong_value(name, " or ".join(choices), value)
         if self.regions is not None and not 10 <= self.regions <= 20_000:
             raise wrong_value("regions", "a whole number from 10 to 20,000", self.regions)
+        if not set(_parts(self.without)) <= set(PARTS):
+            raise wrong_value("without", f"some of {', '.join(PARTS)}, with commas between", self.without)
         if self.crop is not None and not 16 <= self.crop <= 256:
             raise wrong_value("crop", "a whole number from 16 to 256", self.crop)
 
 
 ENGINES, PROPOSALS = ("fast", "rcnn"), ("grid", "selective", "both")
+PARTS = ("regression", "svm", "fine-tuning")  # of a detector, that can be left out to see what they bring
 Settings = Reading | Training | Detecting
+
+
+def _parts(words: str | None) -> list[str]:
+    return [word.strip().lower() for word in (words or "").split(",") if word.strip()]
 
 
 def record(part: type[Settings], chosen: Mapping[str, Any]) -> Settings:

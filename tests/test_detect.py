@@ -155,14 +155,14 @@ def test_one_class_no_objects_and_boxes_outside_are_taken(tmp_path, engine):
 
 
 def test_parts_that_are_not_wanted_are_left_out(shapes):
-    plain = trained(shapes, "rcnn", epochs=2, svm=False, regression=False)
+    plain = trained(shapes, "rcnn", epochs=2, without="svm, regression")
     assert not plain.net.has_svms and not plain.net.corrections.weight.any()
-    still = trained(shapes, "fast", epochs=2, regression=False)
+    still = trained(shapes, "fast", epochs=2, without="regression")
     assert not still.net.corrections.weight.any()
     for outcome in (plain, still):
         for real, said in zip(outcome.test.objects, outcome.test.found, strict=True):
             assert len(real.boxes) >= 0 and np.isfinite(said.scores).all()
-    untuned = trained(shapes, "rcnn", epochs=2, fine_tune=False)
+    untuned = trained(shapes, "rcnn", epochs=2, without="fine-tuning")
     assert untuned.history == () and untuned.net.has_svms
 
 
@@ -170,7 +170,8 @@ def test_parts_that_are_not_wanted_are_left_out(shapes):
     ("words", "found"),
     [
         (("--crop", 32), "--crop"),
-        (("--no-svm",), "--svm"),
+        (("--without", "svm"), "--without"),
+        (("--without", "cheese"), "regression, svm, fine-tuning"),
         (("--engine", "yolo"), "fast or rcnn"),
         (("--proposals", "edges"), "grid or selective or both"),
         (("--net", "conv 8 3, relu, fc"), "roi"),

@@ -262,7 +262,7 @@ def test_every_layer_says_how_it_is_written_in_words_that_can_be_read_back(name)
     ],
 )
 def test_absurd_sizes_are_refused_before_memory_is_taken(text, found, monkeypatch):
-    monkeypatch.setattr(convnet, "_module", lambda *_: pytest.fail("a layer was built"))
+    monkeypatch.setattr(convnet, "layer_module", lambda *_: pytest.fail("a layer was built"))
     with pytest.raises(gn.GlassnetError, match="expected at most 2 G parameters") as caught:
         ConvNet(parse(text), (1, 32, 32), 2)
     assert found in str(caught.value)

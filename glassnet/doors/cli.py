@@ -28,7 +28,7 @@ def glassnet() -> None:
 
 @glassnet.command()
 @data_argument
-@out_option("Where the model goes; models/DATA-N unless given.")
+@out_option("Where it goes; models/DATA-N unless given.")
 @settings(Training, Reading, Detecting)
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace the model that is there.")
@@ -45,8 +45,8 @@ def train(
 ) -> None:
     """Train a net, test it once, leave a model folder.
 
-    DATA is a folder, a table, an .npz file, or built-in data: xo, digits. On a folder of boxes (PASCAL VOC or COCO) it
-    trains a detector.
+    DATA is a folder (of boxes in VOC's or COCO's layout: a detector is trained), a
+    table, an .npz file, or built-in data: xo, digits.
     """
     if not resume:
         refuse_missing(data)

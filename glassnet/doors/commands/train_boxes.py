@@ -6,7 +6,7 @@ import json as jsons
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassnet.config import Detecting, Reading, Training, flag
+from glassnet.config import PARTS, Detecting, Reading, Training, flag
 from glassnet.data.boxes.finding import BoxSource
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card
@@ -59,13 +59,16 @@ def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detect
 def refuse_what_does_nothing(detecting: Detecting, reading: Reading) -> None:
     """Raises GlassnetError for a flag that means nothing here, rather than pass over it."""
     wrong = [name for name in ("kind", "path", "label", "text", "fold") if getattr(reading, name) is not None]
-    if (detecting.engine or "fast") == "fast":
-        plain = Detecting()
-        wrong += [n for n in ("crop", "square", "fine_tune", "svm") if getattr(detecting, n) != getattr(plain, n)]
     if wrong:
-        where = "boxes" if wrong[0] not in ("crop", "square", "fine_tune", "svm") else "the fast engine"
-        fix = "Leave it out" if where == "boxes" else "Leave it out, or add --engine rcnn"
-        raise GlassnetError(flag(wrong[0]), found=f"it means nothing to {where}", fix=fix)
+        raise GlassnetError(flag(wrong[0]), found="it means nothing to boxes", fix="Leave it out")
+    if (detecting.engine or "fast") == "rcnn":
+        return
+    plain, left_out = Detecting(), frozenset(PARTS) - detecting.parts
+    wrong = [name for name in ("crop", "square") if getattr(detecting, name) != getattr(plain, name)]
+    wrong += ["without"] if left_out - {"regression"} else []
+    if wrong:
+        fix = "Leave it out, or add --engine rcnn"
+        raise GlassnetError(flag(wrong[0]), found="the fast engine has no such thing", fix=fix)
 
 
 def summary(folder: Path) -> dict[str, object]:

@@ -130,11 +130,11 @@ class Work:
             self.trainer.restore(snapshot)
         plan = self.plan
         yield Prepared(self.basis, plan, self.machine, (*plan.notes, *notes), self.resumed, self.trainer.at.epoch)
-        tuned = isinstance(self.net, Cropped) and not plan.detecting.fine_tune
+        tuned = isinstance(self.net, Cropped) and "fine-tuning" not in plan.detecting.parts
         if not tuned:
             yield from self.train_net()
         self.net.eval()
-        if isinstance(self.net, Cropped) and (plan.detecting.svm or plan.detecting.regression):
+        if isinstance(self.net, Cropped) and plan.detecting.parts & {"svm", "regression"}:
             yield from self.fit(self.net)
         self._leave_out()
         limits, thresholds = yield from self.choose()
@@ -189,9 +189,9 @@ class Work:
 
     def _leave_out(self) -> None:
         """What was not wanted is as it was before anything was fitted."""
-        if isinstance(self.net, Cropped) and not self.plan.detecting.svm:
+        if isinstance(self.net, Cropped) and "svm" not in self.plan.detecting.parts:
             self.net.get_buffer("chances").zero_()
-        if not self.plan.detecting.regression:
+        if "regression" not in self.plan.detecting.parts:
             self.net.without_corrections()
 
     def choose(self) -> Generator[Step, None, tuple[Limits, tuple[float, ...]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 from rich.console import Console
 from rich.text import Text
@@ -27,12 +28,20 @@ class DetectorView:
         self.out = out
         self._drawn = Redrawn(out)
         self._epochs = EpochTable(out, self._drawn)
+        self._stage = "", 0.0  # that goes on, and since when
 
     def step(self, event: Step) -> None:
         """How far a stage is that is no epoch."""
+        now = time.monotonic()
+        if event.stage != self._stage[0]:
+            self._stage = event.stage, now
         if self._drawn.due:
-            left = f", {duration(event.seconds_left)} left" if event.seconds_left is not None else ""
-            self._drawn.show(fact(event.stage, f"{event.done:,} of {event.total:,} {event.what}{left}"))
+            left = event.seconds_left
+            if left is None:
+                left = (now - self._stage[1]) / max(event.done, 1) * (event.total - event.done)
+            self._drawn.show(
+                fact(event.stage, f"{event.done:,} of {event.total:,} {event.what}, {duration(left)} left")
+            )
 
     def prepared(self, event: Prepared) -> None:
         """What is about to happen: data, split, regions, net, machine."""
