@@ -96,9 +96,10 @@ def test_a_seed_gives_the_same_detector_twice(engine, model, shapes):
     assert outcome.test.map50 == again.test.map50 and outcome.thresholds == again.thresholds
 
 
-@pytest.mark.parametrize("stopped", [1, 7, 30, 70, 125, 160])
-def test_what_was_left_goes_on_to_the_same_detector(engine, model, shapes, tmp_path, stopped):
-    """After so many events: while it trains, and for rcnn while it mines, while it chooses and tests."""
+@pytest.mark.parametrize("moment", range(3))
+def test_what_was_left_goes_on_to_the_same_detector(engine, model, shapes, tmp_path, moment):
+    """After so many events: while it trains, and for rcnn in both passes of mining; for fast while it chooses."""
+    stopped = {"fast": (7, 70, 160), "rcnn": (30, 125, 160)}[engine][moment]
     out, outcome = tmp_path / "left", model[1]
     settings, detecting = ENGINES[engine]
     events = run(read(shapes), settings, detecting, out, str(shapes))
