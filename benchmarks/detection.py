@@ -35,7 +35,7 @@ from glassnet.training.machine import look_at_machine, using
 
 WAYS = (
     ("grid", 500, 500), ("grid", 1000, 500), ("grid", 2000, 500), ("selective", 2000, 300), ("selective", 2000, 500),
-    ("both", 2000, 500),
+    ("both", 2000, 500), ("both", 4000, 500),
 )  # fmt: skip
 ROW = "| {what} | {map50:.1f} | {map:.1f} | {classes} | {cleaned:.1f} |"
 

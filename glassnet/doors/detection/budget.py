@@ -38,6 +38,6 @@ def within_minutes(plan: DetectorPlan, basis: Basis, device: torch.device) -> De
     judged = 2 * val + test + (train_pictures if plan.engine == "rcnn" else 0)
     after = region * basis.proposals.count * judged
     fitting = int((budget * USED - after) / epoch)
-    epochs = max(1, min(fitting, plan.settings.epochs or EPOCHS[1] * 2))
+    epochs = max(1, min(fitting, plan.settings.epochs or EPOCHS[1]))
     note = f"{epochs} epochs fit into {plan.settings.minutes:g} minutes"
     return replace(plan, recipe=replace(plan.recipe, epochs=epochs), notes=(*plan.notes, note))

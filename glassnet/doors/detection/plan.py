@@ -39,8 +39,8 @@ CROP = 48  # pixels a side that a region is warped to, unless told; R-CNN's own 
 PICTURES = 4  # in a step
 DRAWN = 128  # regions of each, of the fast engine
 STEP_OF_RCNN = 8, 16  # pictures in a step and regions of each: 128 regions, as in the paper
-SEEN = 8200  # pictures that a training sees in all, within EPOCHS
-EPOCHS = (8, 60)
+SEEN = {"fast": 8200, "rcnn": 32_800}  # pictures that a training sees in all, within EPOCHS; of rcnn fewer regions each
+EPOCHS = (8, 160)
 ZOOM = 0.2  # of a varied copy, either way, in logarithms
 LEARNING, TUNING, PUBLISHED = 0.005, 0.0015, 0.001  # anew; from weights; the same by R-CNN's own sgd
 
@@ -109,7 +109,7 @@ def make(
     as_published = given is not None and not fast  # a net that is there already is tuned as R-CNN's was
     rate = PUBLISHED if as_published else TUNING if given else LEARNING
     recipe = Recipe(
-        epochs=settings.epochs or min(max(round(SEEN / count), EPOCHS[0]), EPOCHS[1]),
+        epochs=settings.epochs or min(max(round(SEEN[engine] / count), EPOCHS[0]), EPOCHS[1]),
         batch=settings.batch or (PICTURES if fast else STEP_OF_RCNN[0]),
         learning_rate=settings.learning_rate or rate,
         weight_decay=0.0005 if as_published else 0.02,
