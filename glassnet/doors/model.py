@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from glassnet.data.dataset import Array
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import to_tensor
 from glassnet.doors import folder as layout
-from glassnet.doors.card import Card, card_json, read_card, write_sums
+from glassnet.doors.card import Card, read_card
 from glassnet.doors.inputs import Input, from_array, read_inputs
 from glassnet.doors.material import refuse_detector
+from glassnet.doors.saving import write_model
 from glassnet.errors import GlassnetError
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays, Criterion
@@ -135,17 +135,9 @@ class Model:
 
     def write(self, folder: Path) -> None:
         """Writes the files of a model into a folder that is being filled."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
-        files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
         if self.familiar is not None:
             files.write_file(folder / layout.FAMILIARITY, safetensors.torch.save(self.familiar.tensors()))
-        seen = io.BytesIO()
-        np.save(seen, self.seen)
-        files.write_file(folder / layout.SEEN, seen.getvalue())
-        files.write_file(folder / layout.CONFIG, card_json(self.card))
-        files.write_json(folder / layout.METRICS, self.metrics)
-        files.write_file(folder / layout.HISTORY, self.history)
-        write_sums(folder)
+        write_model(folder, self.net, self.card, self.metrics, self.history, self.seen)
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Model:

@@ -7,7 +7,12 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet.doors.card import Card
 from glassnet.errors import GlassnetError
+from glassnet.words import listed
 
 
 def print_json(value: object) -> None:
@@ -41,3 +46,16 @@ def say(label: str, words: str) -> None:
 def typed(*words: str | Path) -> str:
     """A command as a person can type it."""
     return shlex.join(str(word) for word in words)
+
+
+def class_places(card: Card, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """For each class of the data, its place among the model's. Raises GlassnetError for one that it doesn't know."""
+    unknown = [name for name in classes if name not in card.classes]
+    if unknown:
+        raise GlassnetError(
+            "the classes",
+            expected=f"some of the model's: {listed(list(card.classes), 10)}",
+            found=listed(unknown),
+            fix="Rename the classes of the data, or leave those out",
+        )
+    return np.array([card.classes.index(name) for name in classes], np.int64)

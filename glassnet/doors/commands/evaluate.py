@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from glassnet import files
 from glassnet.config import Reading
 from glassnet.data.dataset import TEST, Dataset
-from glassnet.doors.card import Card, read_card
-from glassnet.doors.commands import output_file, print_json, title, typed
+from glassnet.doors.card import read_card
+from glassnet.doors.commands import class_places, output_file, print_json, title, typed
 from glassnet.doors.commands.evaluate_boxes import evaluate_boxes
 from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
-from glassnet.words import by, counted, listed, percent
+from glassnet.words import by, counted, percent
 
 if TYPE_CHECKING:
     from glassnet.training.evaluate import Report
@@ -39,12 +39,12 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, cleane
     if source.shape != card.preparation.shape:
         expected = f"examples of {by(card.preparation.shape)}, as the model learnt from"
         raise GlassnetError(data, expected=expected, found=by(source.shape), fix="Convert them")
-    _class_places(card, source.classes)
+    class_places(card, source.classes)
     from glassnet.doors.screen import console, fact, read
 
     screen = console(json)
     dataset = read(source, screen)
-    places = _class_places(card, dataset.classes)
+    places = class_places(card, dataset.classes)
     from glassnet.doors.lines import answer, mistakes, none_of_these, skipped
     from glassnet.doors.model import Model
     from glassnet.explaining.report import evaluation_page
@@ -102,19 +102,6 @@ def unseen(dataset: Dataset, seen: NDArray[np.uint64]) -> tuple[NDArray[np.int64
     if not known.any():
         return left, f"Asked about {words}; it learnt from none of them."
     return left, f"Asked about {len(left):,} of {words}; it learnt from the other {counted(int(known.sum()), 'one')}."
-
-
-def _class_places(card: Card, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """For each class of the data, its place among the model's. Raises GlassnetError for one that it doesn't know."""
-    unknown = [name for name in classes if name not in card.classes]
-    if unknown:
-        raise GlassnetError(
-            "the classes",
-            expected=f"some of the model's: {listed(list(card.classes), 10)}",
-            found=listed(unknown),
-            fix="Rename the classes of the data, or leave those out",
-        )
-    return np.array([card.classes.index(name) for name in classes], np.int64)
 
 
 def _mistakes(found: Report, dataset: Dataset) -> dict[str, object]:

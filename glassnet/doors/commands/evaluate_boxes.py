@@ -13,10 +13,10 @@ from glassnet.config import Reading
 from glassnet.data.boxes.annotated import BoxData
 from glassnet.data.boxes.finding import find_boxes
 from glassnet.data.dataset import TEST
-from glassnet.doors.card import Card, read_card
-from glassnet.doors.commands import output_file, print_json, title, typed
+from glassnet.doors.card import read_card
+from glassnet.doors.commands import class_places, output_file, print_json, title, typed
 from glassnet.errors import GlassnetError
-from glassnet.words import counted, listed
+from glassnet.words import counted
 
 
 def evaluate_boxes(folder: Path, data: str, out: Path | None, reading: Reading, cleaned: bool, json: bool) -> None:
@@ -42,7 +42,7 @@ def evaluate_boxes(folder: Path, data: str, out: Path | None, reading: Reading, 
     screen = console(json)
     read = read_boxes(source, screen)
     found = diagnose(read).cleaned if cleaned else read
-    places = _class_places(card, found)
+    places = class_places(card, found.classes)
     model = DetectorModel.load(folder)
     rows, lead = _unseen(found, model.seen)
     objects, stages, begun = [], [], time.perf_counter()
@@ -81,19 +81,6 @@ def evaluate_boxes(folder: Path, data: str, out: Path | None, reading: Reading, 
     screen.print(f"{each:.2f} s a picture, from its file to its boxes.")
     screen.print(fact("page", str(page)))
     screen.print(fact("next", typed("glassnet", "explain", folder, names[0]), "bold"))
-
-
-def _class_places(card: Card, data: BoxData) -> NDArray[np.int64]:
-    """For each class of the data, its place among the model's. Raises GlassnetError for one that it doesn't know."""
-    unknown = [name for name in data.classes if name not in card.classes]
-    if unknown:
-        raise GlassnetError(
-            "the classes",
-            expected=f"some of the model's: {listed(list(card.classes), 10)}",
-            found=listed(unknown),
-            fix="Rename the classes of the data, or leave those out",
-        )
-    return np.array([card.classes.index(name) for name in data.classes], np.int64)
 
 
 def _unseen(data: BoxData, seen: NDArray[np.uint64]) -> tuple[NDArray[np.int64], str]:

@@ -113,11 +113,8 @@ def _resume(folder: Path, settings: Training, detecting: Detecting, reading: Rea
         return
     _refuse_detecting(detecting)
     plan = read_plan(folder)
-    for asked, stored, plain in ((settings, plan.settings, Training()), (reading, plan.reading, Reading())):
-        for name, value in vars(asked).items():
-            if value not in (vars(plain)[name], vars(stored)[name]):
-                found = f"this training goes on with {vars(stored)[name]}"
-                raise GlassnetError(f"{flag(name)} {value}", found=found, fix="Leave it out, or begin anew")
+    pairs = ((settings, plan.settings, Training()), (reading, plan.reading, Reading()))
+    train_boxes.refuse_other_settings(pairs)
     _train(find_data(plan.source, plan.reading), plan.settings, folder, plan.source, plan.reading, plan, json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsons
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,16 +45,21 @@ def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detect
         (detecting, plan.detecting, Detecting()),
         (reading, plan.reading, Reading()),
     )
-    for wanted, stored, plain in pairs:
-        for name, value in vars(wanted).items():
-            if value not in (vars(plain)[name], vars(stored)[name]):
-                found = f"this training goes on with {vars(stored)[name]}"
-                raise GlassnetError(f"{flag(name)} {value}", found=found, fix="Leave it out, or begin anew")
+    refuse_other_settings(pairs)
     source = find_boxes(plan.source)
     if source is None:
         fix = "Put it back as it was, or begin anew with another --out"
         raise GlassnetError(plan.source, expected="boxes on pictures", found="none", fix=fix)
     _train(source, plan.source, folder, plan.settings, plan.detecting, plan.reading, plan, json)
+
+
+def refuse_other_settings(pairs: Iterable[tuple[object, object, object]]) -> None:
+    """Raises GlassnetError for a setting that differs from a stored one. pairs: records wanted, stored and plain."""
+    for wanted, stored, plain in pairs:
+        for name, value in vars(wanted).items():
+            if value not in (vars(plain)[name], vars(stored)[name]):
+                found = f"this training goes on with {vars(stored)[name]}"
+                raise GlassnetError(f"{flag(name)} {value}", found=found, fix="Leave it out, or begin anew")
 
 
 def refuse_what_does_nothing(detecting: Detecting, reading: Reading) -> None:

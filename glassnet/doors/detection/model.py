@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +11,13 @@ import numpy as np
 import safetensors.torch
 from numpy.typing import NDArray
 
-from glassnet import files
 from glassnet.data.boxes.proposals.proposing import Proposals
 from glassnet.data.boxes.store import Sized, sized
 from glassnet.data.kind import Unreadable
 from glassnet.doors import folder as layout
-from glassnet.doors.card import Card, card_json, read_card, write_sums
+from glassnet.doors.card import Card, read_card
 from glassnet.doors.detection.inputs import read_pictures
+from glassnet.doors.saving import write_model
 from glassnet.errors import GlassnetError
 from glassnet.nets import text
 from glassnet.nets.rcnn.cropped import Cropped
@@ -96,15 +95,7 @@ class DetectorModel:
 
     def write(self, folder: Path) -> None:
         """Writes the files of a model into a folder that is being filled."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
-        files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
-        seen = io.BytesIO()
-        np.save(seen, self.seen)
-        files.write_file(folder / layout.SEEN, seen.getvalue())
-        files.write_file(folder / layout.CONFIG, card_json(self.card))
-        files.write_json(folder / layout.METRICS, self.metrics)
-        files.write_file(folder / layout.HISTORY, self.history)
-        write_sums(folder)
+        write_model(folder, self.net, self.card, self.metrics, self.history, self.seen)
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> DetectorModel:

@@ -1,0 +1,31 @@
+"""The files of a model folder that every model has, written into a folder that is being filled."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+from numpy.typing import NDArray
+from torch import nn
+
+from glassnet import files
+from glassnet.doors import folder as layout
+from glassnet.doors.card import Card, card_json, write_sums
+
+
+def write_model(
+    folder: Path, net: nn.Module, card: Card, metrics: Mapping[str, object], history: str, seen: NDArray[np.uint64]
+) -> None:
+    """Weights, what it has seen, card, figures, history and, last, the sums of what opening relies on."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
+    digests = io.BytesIO()
+    np.save(digests, seen)
+    files.write_file(folder / layout.SEEN, digests.getvalue())
+    files.write_file(folder / layout.CONFIG, card_json(card))
+    files.write_json(folder / layout.METRICS, metrics)
+    files.write_file(folder / layout.HISTORY, history)
+    write_sums(folder)
