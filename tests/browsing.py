@@ -1,6 +1,7 @@
 """A real browser for tests: Debian's chromium, visits that may not complain, axe, screenshots that are kept."""
 
 import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ class Visits:
 def says(tab, words, patience_s=30):
     """Waits until the page's sentence holds these words."""
     tab.wait_for_selector(f"h1:has-text('{words}')", timeout=1000 * patience_s)
+
+
+def until(tab, expression, arg=None, patience_s=30):
+    """Waits until an expression of the page is true. Asked from here: what polls in the page would need its `eval`."""
+    end = time.monotonic() + patience_s
+    while not tab.evaluate(expression, arg):
+        assert time.monotonic() < end, expression
+        tab.wait_for_timeout(30)
 
 
 def serious(tab):

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from browsing import IN_BROWSER
+from browsing import IN_BROWSER, until
 from test_pages import EVIL, LARGE, evaluated, explained, number
 from test_sentences import SAID
 from test_sentences import explained as explained_sentence
@@ -34,7 +34,7 @@ def show(browser, tmp_path):
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
         page.on("request", lambda request: asked.append(request.url))
         page.goto((tmp_path / "page.html").as_uri() + mark)
-        page.wait_for_function("document.readyState === 'complete'")
+        until(page, "document.readyState === 'complete'")
         return page
 
     yield open_page
@@ -216,11 +216,11 @@ def test_a_net_that_is_too_large_for_its_page_opens_every_map_without_a_complain
             k, r, c = one["at"]
             page.evaluate(f"location.hash = '#{told['name']}/{k + 1}/{r + 1}/{c + 1}'")
             words = f"Row {r + 1}, column {c + 1} of feature {k + 1} in {told['name']}"
-            page.wait_for_function("words => document.querySelector('#lens h3').textContent === words", arg=words)
+            until(page, "words => document.querySelector('#lens h3').textContent === words", words)
             assert total(page) == pytest.approx(step.output[0, k, r, c].item(), abs=0.00501)
     missing = next(k for k in range(32) if k not in data["steps"][1]["order"])
     page.evaluate(f"location.hash = '#batchnorm1/{missing + 1}/1/1'")
-    page.wait_for_function("document.querySelector('#lens').textContent.includes('a weaker one')")
+    until(page, "document.querySelector('#lens').textContent.includes('a weaker one')")
 
 
 TEXTS = ["fc", "mean, fc", "conv 3 3, relu, dropout 0.5, fc", "conv 3 3, relu, fc 40, relu, dropout 0.5, fc"]

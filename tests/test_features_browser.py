@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from browsing import IN_BROWSER, keep, serious
+from browsing import IN_BROWSER, keep, serious, until
 from test_features import NETS, found_in, net_of
 
 pytestmark = IN_BROWSER
@@ -47,7 +47,7 @@ def title(tab):
 
 def test_every_feature_has_its_pictures_without_a_press(show, found):
     tab = show(found)
-    tab.wait_for_function("[...document.images].every(one => one.complete && one.naturalWidth)")
+    until(tab, "[...document.images].every(one => one.complete && one.naturalWidth)")
     assert tab.locator("section.layer").count() == len(found.levels)
     for layer, row in zip(found.levels, tab.locator("section.layer").all(), strict=True):
         cards = row.locator(".feature")
@@ -67,7 +67,7 @@ def test_keys_walk_from_a_class_down_to_the_pixels_and_up_again(show, found):
     tab.keyboard.press("ArrowUp")
     assert tab.evaluate("document.activeElement.getAttribute('href')") == "#residual2/2"
     tab.keyboard.press("Enter")
-    tab.wait_for_function("location.hash === '#residual2/2'")
+    until(tab, "location.hash === '#residual2/2'")
     assert title(tab) == "Feature 2 of residual2"
     assert tab.evaluate("document.activeElement.id") == "lens"
     tab.keyboard.press("Escape")
@@ -77,14 +77,14 @@ def test_keys_walk_from_a_class_down_to_the_pixels_and_up_again(show, found):
     while tab.locator("#lens .fed a").count():  # the strongest below, again and again
         tab.locator("#lens .fed a").first.focus()
         tab.keyboard.press("Enter")
-        tab.wait_for_function("title => document.querySelector('#lens h3').textContent !== title", arg=way[-1])
+        until(tab, "title => document.querySelector('#lens h3').textContent !== title", way[-1])
         way.append(title(tab))
     assert way[-1].endswith(" of conv1")
     assert {"red", "green", "blue"} >= set(tab.locator("#lens .fed > span:nth-child(2)").all_inner_texts())
     tab.locator("#lens .used a").first.press("Enter")
-    tab.wait_for_function("title => document.querySelector('#lens h3').textContent !== title", arg=way[-1])
+    until(tab, "title => document.querySelector('#lens h3').textContent !== title", way[-1])
     tab.go_back()
-    tab.wait_for_function("title => document.querySelector('#lens h3').textContent === title", arg=way[-1])
+    until(tab, "title => document.querySelector('#lens h3').textContent === title", way[-1])
 
 
 def test_the_figures_in_the_lens_add_up(show, found):
@@ -96,7 +96,7 @@ def test_the_figures_in_the_lens_add_up(show, found):
             words = (
                 found.classes[one.index] if layer is found.roof else f"Feature {one.index + 1} of {layer.level.name}"
             )
-            tab.wait_for_function("title => document.querySelector('#lens h3').textContent === title", arg=words)
+            until(tab, "title => document.querySelector('#lens h3').textContent === title", words)
             *parts, total = [number(text) for text in tab.locator("#lens .fed .n").all_inner_texts() if "%" not in text]
             assert total == pytest.approx(one.feeds.value, abs=0.00501)
             assert sum(parts) == pytest.approx(total, abs=0.0051 * (len(parts) + 1))
@@ -114,9 +114,9 @@ def test_it_fits_and_reads_at_every_width_by_day_and_by_night(show, name, found)
 
 def test_on_a_phone_an_address_opens_at_its_feature(show, found):
     tab = show(found, "#residual1/2", 390)
-    tab.wait_for_function("Math.abs(document.querySelector('#lens').getBoundingClientRect().top) < 20")
+    until(tab, "Math.abs(document.querySelector('#lens').getBoundingClientRect().top) < 20")
     tab.locator("#lens .fed a").first.click()
-    tab.wait_for_function("document.activeElement.id === 'lens'")
+    until(tab, "document.activeElement.id === 'lens'")
     assert "residual1.conv1" in title(tab)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from box_data import make_voc
-from browsing import IN_BROWSER, keep, says, serious
+from browsing import IN_BROWSER, keep, says, serious, until
 from detectors import train_detector
 from lab import running
 
@@ -88,7 +88,7 @@ def test_a_picture_is_shown_with_its_boxes_and_the_reasons_of_each(visit, pictur
     assert boxes.count() == tab.locator("table.boxes tbody tr").count() > 0
     assert serious(tab) == []
     tab.locator("#least").fill("0.05")
-    tab.wait_for_function("document.querySelector('.found-by output').textContent === '0.05'")
+    until(tab, "document.querySelector('.found-by output').textContent === '0.05'")
     assert boxes.count() >= tab.locator(".scene .found").count()
     tab.get_by_role("button", name="square", exact=True).first.click()
     assert "square" not in " ".join(tab.locator("table.boxes tbody td:first-child").all_text_contents())
