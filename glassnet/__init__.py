@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
     from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
-    from glassnet.doors.library import check, explain, features, load, read, train, xo
+    from glassnet.doors.library import check, explain, export, features, load, read, train, xo
     from glassnet.doors.model import Model, Prediction
     from glassnet.errors import GlassnetError
     from glassnet.explaining.arithmetic import Arithmetic, arithmetic
@@ -51,6 +51,7 @@ __all__ = [
     "cut",
     "error_table",
     "explain",
+    "export",
     "features",
     "filter_image",
     "filter_patch",
@@ -79,6 +80,7 @@ _HOMES = {
     "train": "glassnet.doors.library",
     "load": "glassnet.doors.library",
     "explain": "glassnet.doors.library",
+    "export": "glassnet.doors.library",
     "features": "glassnet.doors.library",
     "Features": "glassnet.explaining.features",
     "check": "glassnet.doors.library",

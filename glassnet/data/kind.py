@@ -149,6 +149,7 @@ class Kind:
     """A kind of data. One line of KINDS; `one` is the noun for a single example, `task` the Hugging Face hub's word.
 
     look: from a file's bytes, cheaply. prepare: from all looks and a wished longest side. decode: bytes to (C, *S).
+    raw: what the file holds before that, as long and as large as it is: what a net that left glassnet takes.
     windows: of a file that is longer than an example, all of it as (n, C, *S), else None. These raise Unreadable.
     rows: of a table, examples with their names, or why one can't be had, of kinds whose examples are no files.
     fit: the data set as it is once the rows that train are known, of kinds that learn from these how to read all.
@@ -175,6 +176,7 @@ class Kind:
     vary: Callable[[tuple[int, ...]], Augmentation]
     axes: Callable[[Preparation, Array | None], tuple[Axis, ...]]
     picture: Callable[[Array, Preparation], NDArray[np.uint8]]
+    raw: Callable[[bytes, Preparation], NDArray[np.generic]]
     check: Limits
     windows: Callable[[bytes, Preparation], Array | None] | None = None
     rows: Callable[[Table, Preparation], Iterator[tuple[str, Array | Unreadable]]] | None = None

@@ -94,6 +94,12 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     return np.ascontiguousarray(pixels), Look(size, 1 if grey else 3, highest)
 
 
+def raw(data: bytes, preparation: Preparation) -> Array:
+    """(H, W, 3) uint8 all pixels of a picture, upright, in colour, on white. Raises Unreadable."""
+    x, _ = decode(data, Preparation((3, *look(data).size), preparation.settings))
+    return np.ascontiguousarray(x.transpose(1, 2, 0), np.uint8)
+
+
 def vary(shape: tuple[int, ...]) -> Augmentation:
     """Shifted copies of pictures; small ones also turned and scaled."""
     side = min(shape[1:])

@@ -122,6 +122,11 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     return np.array([[float(row[name]) for name in names]], np.float32), Look((len(names),), 1, 1)
 
 
+def raw(data: bytes, preparation: Preparation) -> Array:
+    """(1, columns) the numbers of a row. Raises Unreadable."""
+    return decode(data, preparation)[0]
+
+
 def typed(text: str, preparation: Preparation) -> bytes:
     """A row as it was typed."""
     return text.encode("utf-8", "replace")

@@ -120,6 +120,11 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     return _numbers(words, preparation)[None], Look((len(words),), 1)
 
 
+def raw(data: bytes, preparation: Preparation) -> NDArray[np.str_]:
+    """(t,) all words of a text, in lower case. Raises Unreadable."""
+    return np.array(tokens(text_of(data)))
+
+
 def typed(text: str, preparation: Preparation) -> bytes:
     """The words as they were typed."""
     return text.encode("utf-8", "replace")

@@ -38,18 +38,23 @@ def prepare(looks: Looks, longest: int | None = None) -> Preparation:
 
 def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     """One series as (C, T) float32: its first T moments, or its last value repeated. Raises Unreadable."""
+    values, (channels, moments) = raw(data, preparation), preparation.shape
+    found = Look((values.shape[1],), channels, 1)
+    return fitted(values, int(preparation.settings.get("every", 1)), moments), found
+
+
+def raw(data: bytes, preparation: Preparation) -> NDArray[np.float32]:
+    """(C, t) all moments of a series. Raises Unreadable."""
     if data.startswith(b"\x93NUMPY"):
-        raw = npy_values(data)
+        given = npy_values(data)
         values = np.asarray(
-            raw.reshape(_layout(raw.shape)) if raw.ndim == 1 or _layout(raw.shape) == raw.shape else raw.T
+            given.reshape(_layout(given.shape)) if given.ndim == 1 or _layout(given.shape) == given.shape else given.T
         )
     else:
         values = csv_columns(data)
-    channels, moments = preparation.shape
-    if len(values) != channels:
-        raise Unreadable(f"has {len(values)} channels, others have {channels}")
-    found = Look((values.shape[1],), channels, 1)
-    return fitted(np.asarray(values, np.float32), int(preparation.settings.get("every", 1)), moments), found
+    if len(values) != preparation.shape[0]:
+        raise Unreadable(f"has {len(values)} channels, others have {preparation.shape[0]}")
+    return np.asarray(values, np.float32)
 
 
 def typed(text: str, preparation: Preparation) -> bytes:

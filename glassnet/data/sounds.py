@@ -77,6 +77,12 @@ def windows(data: bytes, preparation: Preparation) -> Array | None:
     return np.stack([_window(whole, int(start), moments) for start in starts])
 
 
+def raw(data: bytes, preparation: Preparation) -> Array:
+    """(n,) float32 samples of a sound at the model's rate, the mean over channels. Raises Unreadable."""
+    samples, own = _mono(data)
+    return _resampled(samples, own, int(preparation.settings["rate_hz"]))
+
+
 def vary(shape: tuple[int, ...]) -> Augmentation:
     """Natural copies of a sound: a little earlier or later, with some moments and some bands missing; never backwards.
 

@@ -42,20 +42,22 @@ def prepare(looks: Looks, longest: int | None = None) -> Preparation:
 
 def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
     """One volume as (C, D, H, W), scaled to fit with its aspect kept. Raises Unreadable."""
-    raw = npy_values(data) if data.startswith(b"\x93NUMPY") else _nifti(data)
-    values = raw.reshape(_layout(raw.shape))
+    values = _whole(data, preparation)
     channels, *size = preparation.shape
-    if len(values) != channels:
-        raise Unreadable(f"has {len(values)} channels, others have {channels}")
-    found = Look(values.shape[1:], channels, int(raw.dtype != np.uint8))
+    found = Look(values.shape[1:], channels, int(values.dtype != np.uint8))
     fitted = np.asarray(values, np.float32)
     if values.shape[1:] != tuple(size):
         fitted = _fit(fitted, tuple(size))
     if preparation.settings["floats"]:
         return np.ascontiguousarray(fitted, np.float32), found
-    if raw.dtype != np.uint8:
-        raise Unreadable(f"holds {raw.dtype}, others hold bytes")
+    if values.dtype != np.uint8:
+        raise Unreadable(f"holds {values.dtype}, others hold bytes")
     return np.ascontiguousarray(np.round(fitted), np.uint8), found
+
+
+def raw(data: bytes, preparation: Preparation) -> NDArray[np.float32]:
+    """(C, d, h, w) all voxels of a volume. Raises Unreadable."""
+    return np.asarray(_whole(data, preparation), np.float32)
 
 
 def vary(shape: tuple[int, ...]) -> Augmentation:
@@ -104,6 +106,15 @@ def small(x: Array, _preparation: Preparation) -> NDArray[np.uint8]:
         for i, view in enumerate(views)
     ]
     return np.asarray((np.concatenate(parts, 2) - low) * (255 / (high - low or 1)), np.uint8)
+
+
+def _whole(data: bytes, preparation: Preparation) -> NDArray[np.generic]:
+    """(C, d, h, w) as the file holds them. Raises Unreadable."""
+    given = npy_values(data) if data.startswith(b"\x93NUMPY") else _nifti(data)
+    values = given.reshape(_layout(given.shape))
+    if len(values) != preparation.shape[0]:
+        raise Unreadable(f"has {len(values)} channels, others have {preparation.shape[0]}")
+    return values
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -152,6 +152,23 @@ def check(data: str, reading: Reading, seed: int, json: bool) -> None:
 
 
 @glassnet.command()
+@model_argument
+@click.option("--to", metavar="FORMAT", default="onnx", help="The format: onnx.  [default: onnx]")
+@out_option("Where the file goes; MODEL/model.onnx unless given.")
+@as_json
+def export(model: Path, to: str, out: Path | None, json: bool) -> None:
+    """Write MODEL as a standard file for other programs.
+
+    It holds the preparation of raw examples too, and is kept only if it answers as the
+    model does.
+    """
+    refuse_no_model(model)
+    from glassnet.doors.commands import export as work
+
+    work.export(model, to, out, json)
+
+
+@glassnet.command()
 @click.argument("data", required=False)
 @settings(Training, Reading)
 @click.option("--again", is_flag=True, help="Measure the peaks again; they are kept otherwise.")

@@ -9,6 +9,7 @@ from glassnet.errors import GlassnetError
 
 CONFIG, WEIGHTS, SEEN, SUMS = "config.json", "model.safetensors", "seen.npy", "SHA256SUMS"
 FAMILIARITY = "familiarity.safetensors"  # models have had it since they can say "none of these"
+EXPORTED = "model.onnx"
 METRICS, HISTORY, CARD, REPORT = "metrics.json", "history.csv", "README.md", "report.html"
 CHECKPOINTS = "checkpoints"
 MODELS = Path("models")  # where models go unless told

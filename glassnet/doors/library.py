@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from glassnet.doors.card import read_card
 from glassnet.doors.detection.explained import explained_steps
 from glassnet.doors.detection.inputs import no_right_class, read_picture
 from glassnet.doors.detection.model import DetectorModel
+from glassnet.doors.exporting.needed import refuse_no_onnx
 from glassnet.doors.folder import choose_out
 from glassnet.doors.inputs import Input, find_data, from_array, read_one, right_class
 from glassnet.doors.material import choose, find_material, refuse_detector, refuse_others
@@ -36,6 +37,9 @@ from glassnet.explaining.scene import Scene
 from glassnet.steps import finish
 from glassnet.training.familiarity import of_windows
 from glassnet.training.suitability import Suitability, examine
+
+if TYPE_CHECKING:
+    from glassnet.doors.exporting.exporting import Exported
 
 
 def read(
@@ -120,6 +124,18 @@ def load(folder: str | Path, device: str = "cpu") -> Model | DetectorModel:
     """Opens a model folder, a detector's too. Raises GlassnetError when it is damaged, newer, or not one of ours."""
     opened = DetectorModel if read_card(Path(folder)).is_detector else Model
     return opened.load(folder, device)
+
+
+def export(model: Model | DetectorModel, path: str | Path) -> Exported:
+    """Writes a model as an ONNX file that holds the preparation of raw examples too, for other programs to run.
+
+    It is compared with the model before it is kept. Raises GlassnetError where a package for it is missing
+    (glassnet[onnx]), or where its answers differ.
+    """
+    refuse_no_onnx()
+    from glassnet.doors.exporting.exporting import export_model  # onnx, which only this needs
+
+    return export_model(model, Path(path))
 
 
 @overload

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
 from glassnet.data.loader import Loader
@@ -223,16 +222,26 @@ def views_of(x: Tensor, voted: Tensor, is_words: bool = False) -> dict[str, Tens
 
 def _narrow(values: Tensor) -> Tensor:
     """(B, F) of many values their means over stretches, so that no net's memory grows without end."""
-    return values if values.shape[1] <= WIDEST else functional.adaptive_avg_pool1d(values[:, None], WIDEST)[:, 0]
+    return values if values.shape[1] <= WIDEST else pooled(values[:, None], (WIDEST,))[:, 0]
 
 
 def _layout(x: Tensor) -> Tensor:
-    axes = x.dim() - 2
-    pool: dict[int, Callable[..., Tensor]] = {
-        1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d
-    }  # fmt: skip
-    size = tuple(min(COARSE[axes], n) for n in x.shape[2:])
-    return pool[axes](_few_channels(x), size).flatten(1)
+    size = tuple(min(COARSE[x.dim() - 2], n) for n in x.shape[2:])
+    return pooled(_few_channels(x), size).flatten(1)
+
+
+def pooled(x: Tensor, size: Sequence[int]) -> Tensor:
+    """(B, C, *size) means over stretches of each axis, as torch's adaptive pooling has them. x: (B, C, *S).
+
+    A product of matrices an axis, which every program that a net may leave for has.
+    """
+    for axis, wanted in enumerate(size, 2):
+        count = x.shape[axis]
+        place, part = torch.arange(count, device=x.device), torch.arange(wanted, device=x.device)[:, None]
+        first, end = part * count // wanted, ((part + 1) * count + wanted - 1) // wanted
+        share = ((place >= first) & (place < end)) / (end - first)  # (wanted, count)
+        x = (x.transpose(axis, -1) @ share.T.to(x.dtype)).transpose(axis, -1)
+    return x
 
 
 def _levels(x: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ def brought(size: tuple[int, int], side: int) -> tuple[int, int]:
     Of a long narrow one it may be less, so that the picture keeps its aspect and boxes stay where they are on it.
     """
     longer, shorter = max(size), min(size)
-    low = max(1, round(shorter * side / longer))
-    high = min(side, max(1, round(longer * low / shorter)))
+    low = max(1, (2 * shorter * side + longer) // (2 * longer))  # rounded, half up
+    high = min(side, max(1, (2 * longer * low + shorter) // (2 * shorter)))
     return (high, low) if size[0] >= size[1] else (low, high)
 
 

@@ -41,19 +41,29 @@ def warp(
 
     pictures: (B, C, H, W), their mean taken away. regions: (R, 4) pixels. picture: (R,) which of B.
     """
-    size = pictures.new_tensor([pictures.shape[3], pictures.shape[2]])
-    whole = around(regions.to(pictures.dtype), context, square)
-    step = (whole[:, 2:] - whole[:, :2]) / side  # (R, 2)
-    at = torch.arange(side, device=pictures.device) + 0.5
-    places = whole[:, None, :2] + step[:, None] * at[:, None]  # (R, side, 2): x and y of each column and row
-    where = places / size * 2 - 1  # as grid_sample has it: -1 and 1 are the outer edges
-    across, down = where[..., 0], where[..., 1]
-    grid = torch.stack([across[:, None].expand(-1, side, -1), down[..., None].expand(-1, -1, side)], 3)
+    grid = places_of(regions.to(pictures.dtype), (pictures.shape[2], pictures.shape[3]), side, context, square)
     crops = pictures.new_zeros((len(regions), pictures.shape[1], side, side))
     for b in range(len(pictures)):
         mine = torch.nonzero(picture == b)[:, 0]
-        if len(mine):  # one long picture of all crops, so that the picture is not copied for each
-            long = grid[mine].reshape(1, len(mine) * side, side, 2)
-            cut = functional.grid_sample(pictures[b : b + 1], long, "bilinear", "zeros", align_corners=False)
-            crops[mine] = cut[0].reshape(-1, len(mine), side, side).transpose(0, 1)
+        if len(mine):
+            crops[mine] = cut(pictures[b : b + 1], grid[mine])
     return crops.contiguous(memory_format=torch.channels_last)
+
+
+def places_of(regions: Tensor, size: tuple[int, int], side: int, context: float, square: bool) -> Tensor:
+    """(R, side, side, 2) where the pixels of each crop lie on a picture of size (H, W), as grid_sample has it."""
+    whole = around(regions, context, square)
+    step = (whole[:, 2:] - whole[:, :2]) / side  # (R, 2)
+    at = torch.arange(side, device=regions.device) + 0.5
+    places = whole[:, None, :2] + step[:, None] * at[:, None]  # (R, side, 2): x and y of each column and row
+    where = torch.stack([places[..., 0] / size[1], places[..., 1] / size[0]], 2) * 2 - 1  # -1 and 1: the outer edges
+    across, down = where[..., 0], where[..., 1]
+    return torch.stack([across[:, None].expand(-1, side, -1), down[..., None].expand(-1, -1, side)], 3)
+
+
+def cut(picture: Tensor, grid: Tensor) -> Tensor:
+    """(R, C, side, side) crops of one picture (1, C, H, W). grid: (R, side, side, 2) of places_of."""
+    count, side = grid.shape[:2]
+    long = grid.reshape(1, count * side, side, 2)  # one long picture of all crops, so that it is not copied for each
+    crops = functional.grid_sample(picture, long, "bilinear", "zeros", align_corners=False)
+    return crops[0].reshape(-1, count, side, side).transpose(0, 1)

@@ -1,0 +1,240 @@
+"""What left glassnet beside what stays: the same files asked of both, and how far their answers lie apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from glassnet.data.boxes.store import whole
+from glassnet.data.decoding import read_bytes
+from glassnet.data.kind import Unreadable
+from glassnet.data.kinds import KINDS
+from glassnet.doors.card import Card
+from glassnet.doors.detection.model import DetectorModel
+from glassnet.doors.examples import find_examples
+from glassnet.doors.exporting.classifier import takes_files
+from glassnet.doors.exporting.onnx import classifier_input
+from glassnet.doors.inputs import Input, read_data
+from glassnet.doors.model import Model
+from glassnet.errors import GlassnetError
+
+MADE_UP = 4  # examples of noise, each of another size
+ALLOWED = 0.01  # of a share or a score, between the two answers
+ALLOWED_SHARE = 0.01  # of a box's longer side
+FILES = 20  # examples from files, at most
+
+
+@dataclass(frozen=True)
+class Compared:
+    """largest: between two shares of a class, or two scores of a box. strangest: between two measures of strangeness.
+
+    farthest: between two edges of a box, in pixels. examples: from files. made_up: of noise.
+    """
+
+    examples: int
+    made_up: int
+    largest: float
+    strangest: float | None = None
+    farthest: float | None = None
+
+
+def compare(model: Model | DetectorModel, made: bytes) -> Compared:
+    """Asks both. Raises GlassnetError where they answer differently."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
+    if isinstance(model, DetectorModel):
+        return _detector(model, session)
+    files = list(_files(model.folder, model.card))
+    noise = [(f"noise {i}", data) for i, data in enumerate(made_up(model.card))] if takes_files(model.card) else []
+    asked = [_asked(name, data, model.card) for name, data in [*files, *noise]] or _arrays(model.card)
+    largest, strangest = 0.0, 0.0
+    for (one, raw), answer in zip(asked, model.answer_inputs(one for one, _ in asked), strict=True):
+        assert answer.votes is not None, "it could be read"
+        probabilities, _, *strange = session.run(None, {classifier_input(model.card).name: raw})
+        mine = np.array([answer.votes[name] for name in model.classes])
+        difference = float(np.abs(probabilities[0] - mine).max())
+        _refuse(difference, ALLOWED, one.name)
+        largest = max(largest, difference)
+        if strange and answer.strangeness is not None:
+            strangest = max(strangest, abs(float(strange[0][0]) - answer.strangeness))
+    return Compared(len(files), len(asked) - len(files), largest, strangest if model.familiar is not None else None)
+
+
+def _asked(name: str, data: bytes, card: Card) -> tuple[Input, NDArray[np.generic]]:
+    """A file as glassnet reads it, and what the graph takes of it."""
+    raw = np.asarray(KINDS[card.kind].raw(data, card.preparation))
+    return read_data(name, data, card.kind, card.preparation, card.full_scale), as_taken(raw)
+
+
+def as_taken(raw: NDArray[np.generic]) -> NDArray[np.generic]:
+    """A batch of one; words as Python has them, as onnxruntime wants."""
+    return (raw.astype(object) if raw.dtype.kind == "U" else raw)[None]
+
+
+def _arrays(card: Card) -> list[tuple[Input, NDArray[np.generic]]]:
+    """Noise in the shape of what a model learnt from, where that lay in no file of its kind."""
+    random = np.random.default_rng(0)
+    mean, std = (np.array(values) * card.full_scale for values in (card.normalisation.mean, card.normalisation.std))
+    axes = (-1, *[1] * (len(card.preparation.shape) - 1))
+    every = random.normal(size=(MADE_UP, *card.preparation.shape)) * std.reshape(axes) + mean.reshape(axes)
+    raw = every.clip(0, 255).astype(np.uint8) if card.full_scale == 255 else every.astype(np.float32)
+    return [(Input(f"noise {i}", x), x[None].astype(np.float32)) for i, x in enumerate(raw)]
+
+
+def made_up(card: Card) -> Iterator[bytes]:
+    """Files of noise, each of another size. Speaks no kind's language better than its reader."""
+    random = np.random.default_rng(0)
+    for i in range(MADE_UP):
+        yield NOISE[card.kind](random, card, 0.6 + 0.4 * i)
+
+
+def _picture(random: np.random.Generator, card: Card, ratio: float) -> bytes:
+    height, width = (max(2, round(side * ratio)) for side in card.preparation.shape[1:])
+    coarse = Image.fromarray(random.integers(0, 256, (5, 7, 3), np.uint8)).resize((width, height + 3))
+    return _saved(coarse)
+
+
+def _saved(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
+def _sound(random: np.random.Generator, card: Card, ratio: float) -> bytes:
+    import soundfile
+
+    settings = card.preparation.settings
+    samples = round(card.preparation.shape[2] * int(settings["hop"]) * ratio)
+    data = io.BytesIO()
+    loudness = np.abs(np.sin(np.arange(samples) / 997))
+    soundfile.write(data, 0.2 * random.normal(size=samples) * loudness, int(settings["rate_hz"]), "FLOAT", format="WAV")
+    return data.getvalue()
+
+
+def _series(random: np.random.Generator, card: Card, ratio: float) -> bytes:
+    channels, moments = card.preparation.shape
+    every = int(card.preparation.settings.get("every", 1))
+    return _npy(random.normal(size=(channels, max(channels, round(moments * every * ratio)))), card)
+
+
+def _volume(random: np.random.Generator, card: Card, ratio: float) -> bytes:
+    channels, *size = card.preparation.shape
+    return _npy(random.normal(size=(channels, *(max(2, round(side * ratio)) for side in size))), card)
+
+
+def _npy(values: NDArray[np.float64], card: Card) -> bytes:
+    """Values of the spread that the model's own have."""
+    mean, std = (np.array(one) * card.full_scale for one in (card.normalisation.mean, card.normalisation.std))
+    axes = (-1, *[1] * (values.ndim - 1))
+    spread = values * std.reshape(axes) + mean.reshape(axes)
+    data = io.BytesIO()
+    np.save(data, spread.clip(0, 255).astype(np.uint8) if card.full_scale == 255 else spread.astype(np.float32))
+    return data.getvalue()
+
+
+def _sentence(random: np.random.Generator, card: Card, ratio: float) -> bytes:
+    words = [word for word in str(card.preparation.settings["words"]).split("\n")[2:] if word.isalnum()] or ["word"]
+    return " ".join([*random.choice(words, max(1, round(card.preparation.shape[1] * ratio))), "unheard-of"]).encode()
+
+
+NOISE = {
+    "pictures": _picture,
+    "sounds": _sound,
+    "series": _series,
+    "volumes": _volume,
+    "sentences": _sentence,
+}
+
+
+def _files(folder: str, card: Card) -> Iterator[tuple[str, bytes]]:
+    """Examples that came with the model, or lay in files when it was trained, if they are still there."""
+    for name, path in list(find_examples(folder, card.data).items())[:FILES]:
+        try:
+            data = read_bytes(path)
+            read = read_data(name, data, card.kind, card.preparation, card.full_scale)
+        except Unreadable:
+            continue
+        if read.x is not None:
+            yield name, data
+
+
+def _detector(model: DetectorModel, session: onnxruntime.InferenceSession) -> Compared:
+    """The same of a detector: every box of one must be a box of the other."""
+    files = list(_pictures(model))
+    noise = [(f"noise {i}", _scene(i, model)) for i in range(MADE_UP)]
+    largest, farthest = 0.0, 0.0
+    for name, data in [*files, *noise]:
+        taken: dict[str, NDArray[np.generic]] = {"pixels": np.ascontiguousarray(whole(data).transpose(1, 2, 0))}
+        regions = model.proposals.of(data)
+        if model.proposals.kind != "grid":
+            taken["regions"] = regions.astype(np.float32)
+        one, seen = model.look(data)
+        mine = [(model.classes.index(box.label), box.score, *box.box) for box in model.boxes(seen)]
+        boxes, scores, labels = session.run(None, taken)
+        theirs = np.column_stack([labels, scores, boxes]).reshape(-1, 6)
+        score, place = apart(np.array(mine).reshape(-1, 6), theirs, max(one.size) * ALLOWED_SHARE)
+        _refuse(score, ALLOWED, name)
+        largest, farthest = max(largest, score), max(farthest, place)
+    return Compared(len(files), len(noise), largest, farthest=farthest)
+
+
+def apart(one: NDArray[np.float64], other: NDArray[np.float64], near: float) -> tuple[float, float]:
+    """The largest difference of two scores, and of two edges, between two lists of boxes.
+
+    Each (n, 6): class, score, x1, y1, x2, y2. A box that has no like within `near` pixels counts with its whole score.
+    """
+    score, place = 0.0, 0.0
+    for mine, theirs in ((one, other), (other, one)):
+        for box in mine:
+            same = theirs[theirs[:, 0] == box[0]]
+            edges = np.abs(same[:, 2:] - box[2:]).max(1, initial=0.0)
+            if edges.min(initial=np.inf) > near:
+                score = max(score, float(box[1]))
+                continue
+            like = int(edges.argmin())
+            score, place = max(score, abs(float(same[like, 1] - box[1]))), max(place, float(edges[like]))
+    return score, place
+
+
+def _pictures(model: DetectorModel) -> Iterable[tuple[str, bytes]]:
+    """Pictures of what a detector learnt from, if it is still there, from all over it."""
+    from glassnet.data.boxes.finding import find_boxes
+    from glassnet.steps import finish
+
+    source = Path(str(model.card.data.get("source") or ""))
+    found = find_boxes(source) if source.name and source.is_dir() else None
+    if found is None:
+        return
+    data = finish(found.steps())
+    for i in np.unique(np.linspace(0, len(data) - 1, MADE_UP).astype(int)).tolist():
+        try:
+            yield data.pictures[i].name, read_bytes(data.file(i))
+        except Unreadable:
+            continue
+
+
+def _scene(seed: int, model: DetectorModel) -> bytes:
+    """Patches of colour, in a picture of a size of its own."""
+    random = np.random.default_rng(seed)
+    height, width = (max(16, round(side * (0.7 + 0.5 * seed))) for side in model.card.preparation.shape[1:])
+    coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8))
+    return _saved(coarse.resize((width, height), Image.Resampling.NEAREST))
+
+
+def _refuse(difference: float, allowed: float, name: str) -> None:
+    """Refuses a file that says something else than the model. Raises GlassnetError."""
+    if difference > allowed:
+        raise GlassnetError(
+            "the exported file",
+            expected=f"the model's own answers, within {allowed:g}",
+            found=f"a difference of {difference:.2g} on {name}, so it was not kept",
+            fix="Please report it with the model",
+        )

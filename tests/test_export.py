@@ -1,0 +1,166 @@
+"""Models as standard files: asked by another program, they say what glassnet says."""
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from box_data import make_voc
+from detectors import train_detector
+from lab_models import ball, digit, npy, tone, wiggle
+
+import glassnet as gn
+from glassnet.data.kinds import KINDS
+from glassnet.doors.detection.model import DetectorModel
+from glassnet.doors.exporting import comparing, exporting
+from glassnet.doors.exporting.comparing import apart, as_taken
+from glassnet.doors.exporting.needed import refuse_no_onnx
+from glassnet.doors.inputs import read_data
+from glassnet.errors import GlassnetError
+
+FILES = {  # of each kind, some as long or large as those it learnt from, some not
+    "digits": [digit(3), digit(7)],
+    "tones": [tone(500), tone(1200, 1.7)],
+    "waves": [wiggle(1, 0.3).encode(), wiggle(3, 0.1).encode()],
+    "balls": [ball(3), npy(np.random.default_rng(0).normal(0, 1, (20, 15, 9)).astype(np.float32))],
+    "reviews": [b"a fine film, and a warm one", b"dull"],
+    "flowers": [b"5.1,3.5", b"1.7,3.0"],
+}
+
+
+def session(path):
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module")
+def exported(every_kind, tmp_path_factory):
+    """Exports a model once."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            path = tmp_path_factory.mktemp("exported") / f"{name}.onnx"
+            made[name] = gn.export(gn.load(every_kind / "models" / name), path)
+        return made[name]
+
+    return of
+
+
+def test_every_kind_is_tried(every_kind):
+    assert {gn.load(every_kind / "models" / name).card.kind for name in FILES} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_file_answers_as_the_model_does(name, every_kind, exported):
+    model, made = gn.load(every_kind / "models" / name), exported(name)
+    kind = KINDS[model.card.kind]
+    for i, data in enumerate(FILES[name]):
+        one = read_data(f"{i}", data, kind.name, model.card.preparation, model.card.full_scale)
+        wanted = next(model.answer_inputs([one]))
+        assert wanted.votes is not None, wanted.error
+        raw = as_taken(kind.raw(data, model.card.preparation))
+        found, logits, *strange = session(made.path).run(None, {made.takes[0].name: raw})
+        shares = dict(zip(model.classes, found[0].tolist(), strict=True))
+        assert shares == pytest.approx(dict(wanted.votes), abs=1e-4)
+        assert torch.softmax(torch.from_numpy(logits), 1).numpy() == pytest.approx(found, abs=1e-6)
+        if wanted.strangeness is not None:
+            assert strange[0][0] == pytest.approx(wanted.strangeness, rel=1e-3, abs=1e-3)
+
+
+def test_many_are_asked_about_at_once(every_kind, exported):
+    model, made = gn.load(every_kind / "models" / "digits"), exported("digits")
+    raw = np.stack([KINDS["pictures"].raw(data, model.card.preparation) for data in FILES["digits"] * 3])
+    asked = session(made.path)
+    every = asked.run(None, {"pixels": raw})
+    for i, one in enumerate(raw):
+        for whole, alone in zip(every, asked.run(None, {"pixels": one[None]}), strict=True):
+            assert whole[i] == pytest.approx(alone[0], abs=1e-5)
+
+
+def test_the_file_tells_its_classes_and_how_its_files_are_read(every_kind, exported):
+    facts = {one.key: one.value for one in onnx.load(str(exported("tones").path)).metadata_props}
+    model = gn.load(every_kind / "models" / "tones")
+    assert json.loads(facts["classes"]) == list(model.classes)
+    assert json.loads(facts["glassnet"])["preparation"]["settings"]["rate_hz"] == 8000
+
+
+def test_a_file_that_says_something_else_is_not_kept(every_kind, tmp_path, monkeypatch):
+    model = gn.load(every_kind / "models" / "waves")
+    other = gn.load(every_kind / "models" / "waves")
+    with torch.no_grad():
+        other.net.votes.weight.mul_(-1)
+    real = exporting.to_onnx
+    monkeypatch.setattr(exporting, "to_onnx", lambda _: real(other))
+    with pytest.raises(GlassnetError, match="so it was not kept"):
+        gn.export(model, tmp_path / "waves.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(GlassnetError, match=r"no onnxscript\. pip install \"glassnet\[onnx\]\""):
+        refuse_no_onnx()
+
+
+def test_the_command_leaves_a_file_beside_the_model(glassnet, every_kind):
+    found = glassnet("export", every_kind / "models" / "flowers", "--to", "onnx", "--json", timeout=200)
+    assert found.code == 0, found.err
+    told = json.loads(found.out)
+    assert told["path"] == str(every_kind / "models" / "flowers" / "model.onnx")
+    assert told["largest_difference"] < 1e-4 and told["compared"]["made_up"] == 4
+    assert told["inputs"] == [{"name": "x", "dtype": "float32", "shape": ["batch", 1, 2]}]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nowhere"], "nowhere: expected a model folder, found nothing there. Check the path."),
+        (["MODEL", "--to", "tflite"], "--to: expected onnx, found tflite. Write --to onnx."),
+        (["MODEL", "--out", "net.pt"], "--out: expected a file that ends in .onnx, found net.pt. Name one."),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(words, line, glassnet, every_kind):
+    found = glassnet("export", *[every_kind / "models" / "digits" if word == "MODEL" else word for word in words])
+    assert (found.code, found.out, found.err.strip()) == (2, "", line)
+
+
+@pytest.mark.parametrize(("engine", "proposals"), [("fast", "grid"), ("rcnn", "grid"), ("rcnn", "selective")])
+def test_a_detector_finds_the_same_boxes(engine, proposals, tmp_path):
+    data = make_voc(tmp_path / "data", 30, seed=3)
+    folder = train_detector(data, tmp_path / "model", engine)
+    model = DetectorModel.load(folder)
+    if proposals == "selective":
+        pytest.importorskip("cv2")
+        from dataclasses import replace
+
+        model = replace(model, proposals=replace(model.proposals, kind="selective"))
+    made = gn.export(model, tmp_path / "model.onnx")
+    assert made.compared.largest < 1e-3 and made.compared.farthest < 0.5
+    assert [one.name for one in made.takes] == (["pixels"] if proposals == "grid" else ["pixels", "regions"])
+    asked = session(made.path)
+    several = 0
+    for path in sorted((data / "JPEGImages").iterdir())[:4]:
+        raw = path.read_bytes()
+        taken = {"pixels": np.ascontiguousarray(comparing.whole(raw).transpose(1, 2, 0))}
+        if proposals == "selective":
+            taken["regions"] = model.proposals.of(raw).astype(np.float32)
+        boxes, scores, labels = asked.run(None, taken)
+        _, seen = model.look(raw)
+        wanted = [(model.classes.index(one.label), one.score, *one.box) for one in model.boxes(seen)]
+        several += len(wanted)
+        score, place = apart(np.array(wanted), np.column_stack([labels, scores, boxes]), 1.0)
+        assert score < 0.02 and place < 0.2  # the model itself may answer in bfloat16
+        assert (np.diff(scores) <= 0).all()
+    assert several > 3
+
+
+def test_a_box_without_its_like_counts_with_its_whole_score():
+    one = np.array([(0, 0.9, 0, 0, 10, 10), (1, 0.4, 5, 5, 9, 9)])
+    other = np.array([(0, 0.8, 0, 0, 10, 10.5), (0, 0.3, 50, 50, 60, 60)])
+    assert apart(one, one, 1) == (0, 0)
+    assert apart(one, other, 1) == pytest.approx((0.4, 0.5))
+    assert apart(one[:1], other[:1], 1) == pytest.approx((0.1, 0.5))
+    assert apart(one, np.zeros((0, 6)), 1) == (0.9, 0)
