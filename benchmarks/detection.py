@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--pretrain", type=Path, help="class folders or a table that a net learns from first")
     parser.add_argument("--epochs", type=int, help="of every net that is trained on regions")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--only", choices=("fast", "plain", "begun"), help="one of the three trainings")
     options = parser.parse_args()
     common = {"epochs": options.epochs, "threads": options.threads}
     source = find_boxes(options.folder)
@@ -56,16 +57,19 @@ def main() -> None:
         "| detector | mAP50 | mAP 50:95 | AP50 of each class | mAP50, cleaned labels |\n|---|---|---|---|---|",
         flush=True,
     )
-    fast = Bench(found, Training(**common), Detecting())
-    fast.train()
-    fast.row("fast")
-    fast.row("fast, no box regression", regression=False)
-    plain = Bench(found, Training(**common), Detecting(engine="rcnn"))
-    plain.train()
-    plain.rows("rcnn, trained from nothing")
-    if options.pretrain:
+    if options.only in (None, "fast"):
+        fast = Bench(found, Training(**common), Detecting())
+        fast.train()
+        fast.row("fast")
+        fast.row("fast, no box regression", regression=False)
+    if options.only in (None, "plain"):
+        plain = Bench(found, Training(**common), Detecting(engine="rcnn"))
+        plain.train()
+        plain.rows("rcnn, trained from nothing")
+    if options.pretrain and options.only in (None, "begun"):
         with tempfile.TemporaryDirectory() as work:
-            weights = str(gn.train(options.pretrain, net=CROPPED, size=plans.CROP).save(Path(work) / "first"))
+            pictures = gn.read(options.pretrain, size=plans.CROP)
+            weights = str(gn.train(pictures, net=CROPPED, threads=options.threads).save(Path(work) / "first"))
             for tuned in (False, True):
                 bench = Bench(
                     found,

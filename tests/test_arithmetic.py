@@ -13,7 +13,7 @@ from glassnet.explaining.numbers import TYPES
 from glassnet.explaining.trace import Step, sources, trace
 from glassnet.nets.blocks import LAYERS
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.layers import NORMS, Embed
+from glassnet.nets.layers import NORMS, Embed, ProbPool, Whiten
 from glassnet.nets.text import parse
 
 TEXTS = [
@@ -22,9 +22,10 @@ TEXTS = [
     "conv 3 3, gelu, pool 3/2 same, bottleneck 4, bottleneck 8/2, fc",
     "pool 3/1, conv 2 3/2, max, relu, fc",
 ]
+BELIEF = "whiten 3, rbm 3 4 valid, probpool 2, rbm 4 3, probpool 3, batchnorm, fc"
 SHAPES = [(2, 26), (2, 23, 18), (1, 14, 16, 17)]
 WORDS = "embed 5, phrases 3 2-4, max, relu, dropout 0.5, fc"
-CASES = [*itertools.product(TEXTS, SHAPES), (WORDS, (9, 14))]
+CASES = [*itertools.product([*TEXTS, BELIEF], SHAPES), (WORDS, (9, 14))]
 
 
 def traced(text, shape):
@@ -67,7 +68,7 @@ def test_the_weight_of_a_term_is_how_much_its_input_moves_the_output(text, shape
     """Autograd as the second computation: a weight is a derivative, and what has none is no term."""
     steps, _ = traced(text, shape)
     for step in steps:
-        if isinstance(step.layer, (nn.GELU, Embed)):  # bent everywhere, or looked up: its weight is no slope
+        if isinstance(step.layer, (nn.GELU, Embed, ProbPool, Whiten)):  # bent everywhere, or looked up: no slope
             continue
         inputs = [one.clone().requires_grad_() for one in step.inputs]
         output = step.layer(*inputs)
@@ -170,6 +171,8 @@ def test_a_thread_follows_the_strongest_term_back_to_the_input(text, shape):
     way = thread(steps, last, places(steps[last])[3 % len(places(steps[last]))])
     made = sources(steps)
     for (i, at), (before, place) in itertools.pairwise(way):
+        if isinstance(steps[i].layer, (ProbPool, Whiten)):  # what a value is made of isn't how it would move
+            continue
         inputs = [one.clone().requires_grad_() for one in steps[i].inputs]
         slopes = torch.autograd.grad(steps[i].layer(*inputs)[(0, *at)], inputs)
         products = [(slope * one).detach()[0].abs() for slope, one in zip(slopes, inputs, strict=True)]

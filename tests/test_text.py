@@ -212,7 +212,7 @@ def test_what_a_refusal_proposes_works():
         (
             "linear 10, fc",
             "layer 1 `linear 10`: glassnet knows no layer `linear`. A layer is one of conv, pool, relu, gelu, "
-            "batchnorm, dropout, residual, bottleneck, mean, max, embed, phrases, fc.",
+            "batchnorm, dropout, residual, bottleneck, mean, max, embed, phrases, whiten, rbm, probpool, fc.",
         ),
         ("conv 32 5x5, fc", "layer 1 `conv 32 5x5`: `5x5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),
         ("conv 5×5 32, fc", "layer 1 `conv 5×5 32`: `5×5` is no whole number from 1 to 1,000,000. Write `conv 32 5`."),

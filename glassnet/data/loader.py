@@ -132,6 +132,11 @@ class Loader:
         places = np.unique(np.linspace(0, len(self.rows) - 1, min(count, len(self.rows))).astype(int))
         return self._batch(self.rows[places]).x
 
+    def of(self, batch: int, steps: int) -> Loader:
+        """The same examples, as they are, in batches of another size; an epoch is at most a quarter of `steps`."""
+        fewer = min(len(self.rows), max(batch, batch * steps // 4))
+        return Loader(self.dataset, self.rows, self.normalisation, batch, self.device, None, self.seed, fewer)
+
     def _batch(self, rows: NDArray[np.int64]) -> Batch:
         samples = self.dataset.samples
         if self.kept is None:

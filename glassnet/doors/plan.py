@@ -23,7 +23,7 @@ from glassnet.data.split import Split, split
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, vectors, weights, zoo
-from glassnet.nets.blocks import Embed
+from glassnet.nets.blocks import Embed, Rbm
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.layers import Embed as LookedUp
 from glassnet.nets.text import Row, Spec
@@ -41,6 +41,7 @@ from glassnet.words import percent
 RUN = "run.json"
 MEASURED = 0.03  # share of --minutes that measuring the speed may take
 USED = 0.9  # share of --minutes that the epochs may fill
+VOTING = 20  # epochs of the votes on features that were learnt without labels
 MOST_TIMES = 5  # epochs that more time is used for, as a multiple of the usual number
 
 
@@ -104,7 +105,9 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
     recipe, why = choice.recipe, choice.notes
     named = settings.net or (given.net if given else "")
     if named:
-        spec = zoo.find(named)
+        spec = zoo.belief(dataset.shape) if named.strip().lower() == zoo.BELIEF else zoo.find(named)
+        if any(isinstance(layer, Rbm) for layer in spec.layers):
+            recipe, why = _first_without_labels(recipe, settings)
     else:
         spec, recipe, more = _suitable(dataset, sides, settings, recipe, normalisation, machine)
         why += more
@@ -128,6 +131,21 @@ def _refuse_other_values(kind: Kind, net: Spec) -> None:
         found = f"a net that begins with `{first}` for {kind.name}"
         fix = "Begin with `embed 100`" if kind.looked_up else "Begin with another layer"
         raise GlassnetError("--net", found=found, fix=fix)
+
+
+def _first_without_labels(recipe: Recipe, settings: Training) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe of a net whose features are learnt before any class is: examples as they are, few epochs of votes.
+
+    Raises GlassnetError for settings that have no sense then.
+    """
+    if settings.minutes:
+        fix = "Leave it out; --epochs says how long the votes learn"
+        raise GlassnetError("--minutes", expected="a net of one phase", found="one that learns without labels", fix=fix)
+    if settings.weights:
+        fix = "Leave it out"
+        raise GlassnetError("--weights", expected="a net that begins with labels", found="rbm layers", fix=fix)
+    still = replace(recipe, augmentation=Augmentation(), precision="float32", epochs=settings.epochs or VOTING)
+    return still, ("features are learnt without labels, layer by layer; then the votes, with labels",)
 
 
 def fitted(dataset: Dataset, seed: int) -> Dataset:

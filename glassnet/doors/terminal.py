@@ -34,6 +34,7 @@ class EpochTable:
         self.out, self._drawn = out, drawn
         self._losses: deque[float] = deque(maxlen=18)
         self._gflops_each, self._peak, self._speed = 0.0, 1.0, "images/s"
+        self._phase = ""
 
     def begin(self, speed: str, gflops_each: float, peak: float) -> None:
         """Prints the head. speed: what is counted in a second. gflops_each: of training on one of it. peak: GF/s."""
@@ -43,17 +44,27 @@ class EpochTable:
 
     def progress(self, event: Progress) -> None:
         """One step further."""
+        if event.phase != self._phase:
+            if self._phase or not event.has_labels:
+                self._drawn.stop()
+                self.out.print(Text(f"{event.phase}{'' if event.has_labels else ', without labels'}", "bold"))
+            self._phase = event.phase
         if event.finished:
             self._drawn.stop()
             every = max(1, -(-event.epochs // MOST_ROWS)) if self.out.is_terminal else 1
             if event.epoch % every == 0 or event.epoch in (1, event.epochs):
-                self.out.print(self._row(event.finished))
+                self.out.print(self._row(event.finished, event.has_labels))
             return
         if self._drawn.due:
             self._losses.append(event.loss)
             self._drawn.show(self._block(event))
 
-    def _row(self, epoch: Epoch) -> Text:
+    def _row(self, epoch: Epoch, has_labels: bool) -> Text:
+        if not has_labels:
+            return Text(
+                f"{epoch.epoch:5d}  {epoch.loss:6.3f}    {epoch.held_loss:6.3f}  squared error  "
+                f"{epoch.examples_per_second:7,.0f}  {duration(epoch.seconds):>22}"
+            )
         gflops = epoch.examples_per_second * self._gflops_each
         return Text(
             f"{epoch.epoch:5d}  {epoch.loss:6.3f}    {epoch.held_loss:6.3f}  {percent(epoch.held_accuracy):>7}  "
@@ -73,12 +84,12 @@ class EpochTable:
             (duration(event.seconds_left), "bold"),
             " left",
         )
+        right = ("   right ", (percent(event.accuracy), "bold")) if event.has_labels else ()
         loss = Text.assemble(
-            "       loss ",
+            f"       {'loss' if event.has_labels else 'squared error'} ",
             (f"{event.loss:.3f} ", "bold"),
             (_sparkline(self._losses), "dim"),
-            "   right ",
-            (percent(event.accuracy), "bold"),
+            *right,
         )
         speed = Text.assemble(
             "       ",

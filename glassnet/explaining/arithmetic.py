@@ -1,7 +1,8 @@
 """ARITHMETIC: one output value of any layer written out as values times weights. A rule a layer; knows no pictures.
 
 Every layer is read as a sum: a convolution multiplies a patch by a feature, a pool gives the winner weight 1 and the
-others 0, a ReLU gives its input weight 1 or 0, a GELU one between. So one total, one check, one picture serve them all.
+others 0, a ReLU gives its input weight 1 or 0, a GELU one between, a block of chances each its share. So one total, one
+check, one picture serve them all.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from torch import Tensor, nn
 
 from glassnet import shapes
 from glassnet.explaining.trace import Step, sources
-from glassnet.nets.layers import Add, Embed, Max, Mean, Phrases
+from glassnet.nets.layers import RBMS, Add, Embed, Max, Mean, Phrases, ProbPool, Whiten
 
 Place = tuple[int, ...]
+SMALL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,37 @@ def _pool(step: Step, at: Place) -> Arithmetic:
     return Arithmetic("maximum", values, weights, places, np.zeros(len(places), np.int64), 0.0, patch)
 
 
+def _whiten(step: Step, at: Place) -> Arithmetic:
+    """The patch times the kernel, times what brings this example to its contrast."""
+    layer, x = step.layer, step.inputs[0][0]
+    assert isinstance(layer, Whiten)
+    kernel = layer.get_buffer("weight")[at[0]]
+    spans = [range(i, i + size) for i, size in zip(at[1:], kernel.shape[1:], strict=True)]
+    inside = (slice(None), *[slice(span.start, span.stop) for span in spans])
+    gain = layer.gain(layer.filtered(step.inputs[0])).item()
+    places = _grid([range(x.shape[0]), *spans])
+    return Arithmetic(
+        "sum", _flat(x[inside]), _flat(kernel) * gain, places, np.zeros(len(places), np.int64), 0.0, tuple(kernel.shape)
+    )  # fmt: skip
+
+
+def _prob_pool(step: Step, at: Place) -> Arithmetic:
+    """The chances of a block's units, added up: at most one of them is on. A weight is a unit's chance by its value."""
+    layer, x = step.layer, step.inputs[0][0]
+    assert isinstance(layer, ProbPool)
+    spans = [shapes.window_of(i, size, layer.side, layer.side) for i, size in zip(at[1:], x.shape[1:], strict=True)]
+    values = _flat(x[at[0]][tuple(slice(span.start, span.stop) for span in spans)])
+    highest = max(values.max(), 0.0)
+    powers = np.exp(values - highest)
+    chances = powers / (powers.sum() + math.exp(-highest))
+    is_small = np.abs(values) < SMALL  # of a value near 0 no weight makes a chance
+    weights = np.where(is_small, 0.0, chances / np.where(is_small, 1.0, values))
+    places = _grid([range(at[0], at[0] + 1), *spans])
+    patch = (1, *[layer.side] * len(spans))
+    rest = float(chances[is_small].sum())
+    return Arithmetic("chance", values, weights, places, np.zeros(len(places), np.int64), rest, patch)
+
+
 def _relu(step: Step, at: Place) -> Arithmetic:
     return _one("relu", step, at, 1.0 if step.inputs[0][0][at].item() > 0 else 0.0)
 
@@ -231,6 +264,9 @@ ARITHMETIC: dict[type[nn.Module], Callable[[Step, Place], Arithmetic]] = {
     nn.Conv2d: _conv,
     nn.Conv3d: _conv,
     Phrases: _conv,
+    **dict.fromkeys(RBMS.values(), _conv),
+    Whiten: _whiten,
+    ProbPool: _prob_pool,
     Embed: _embed,
     nn.MaxPool1d: _pool,
     nn.MaxPool2d: _pool,

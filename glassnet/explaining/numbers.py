@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ from glassnet.explaining.arithmetic import Place, arithmetic
 from glassnet.explaining.scene import Scene
 from glassnet.explaining.trace import Step, sources
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.layers import Add, Embed, Max, Mean, Phrases
+from glassnet.nets.layers import RBMS, Add, Embed, Max, Mean, Phrases, ProbPool, Whiten
 from glassnet.nets.text import measure, names
 
 ROOM = 3_300_000  # bytes of numbers in a page, before they are written as text
@@ -33,6 +34,7 @@ TYPES: dict[type[nn.Module], str] = {
     nn.BatchNorm1d: "batchnorm", nn.BatchNorm2d: "batchnorm", nn.BatchNorm3d: "batchnorm",
     nn.Linear: "fc", nn.Flatten: "flatten", nn.Dropout: "dropout",
     Mean: "mean", Max: "max", Embed: "embed", Phrases: "conv", Add: "add",
+    **dict.fromkeys(RBMS.values(), "conv"), Whiten: "conv", ProbPool: "pool",
 }  # fmt: skip
 
 
@@ -102,12 +104,20 @@ def step_numbers(step: Step, whole: bool) -> dict[str, object]:
         facts["reach"] = [[span.start, span.stop] for span in layer.spans]
     if isinstance(layer, (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)):
         facts |= {"window": layer.kernel_size, "stride": layer.stride, "padding": layer.padding}
+    if isinstance(layer, ProbPool):
+        facts |= {"window": layer.side, "stride": layer.side, "padding": 0, "chances": True}
+    if isinstance(layer, Whiten):
+        axes = values.ndim - 1
+        facts |= {"kernel": list(layer.get_buffer("weight").shape[2:]), "stride": [1] * axes, "padding": [0] * axes}
     if whole:
-        return facts | {"values": packed(values)} | _weights(layer)
+        return facts | {"values": packed(values)} | _weights(step)
     return facts | _part(step, values, facts)
 
 
-def _weights(layer: nn.Module) -> dict[str, object]:
+def _weights(step: Step) -> dict[str, object]:
+    layer = step.layer
+    if isinstance(layer, Whiten):
+        return {"weight": packed(_kernel(step)), "bias": packed(torch.zeros(len(layer.get_buffer("weight"))))}
     if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)):
         bias = layer.bias if layer.bias is not None else layer.weight.new_zeros(layer.weight.shape[0])
         return {"weight": packed(layer.weight), "bias": packed(bias)}
@@ -137,10 +147,13 @@ def _part(step: Step, values: NDArray[np.float32], facts: Mapping[str, object]) 
 def written_out(step: Step, at: Place) -> dict[str, object]:
     """A sum by its strongest channels, None where they lie beyond the edge; the others in one figure."""
     layer, parts = step.layer, arithmetic(step, at)
-    assert isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-    starts = [
-        i * s - (p if isinstance(p, int) else 0) for i, s, p in zip(at[1:], layer.stride, layer.padding, strict=True)
-    ]
+    starts = list(at[1:])
+    if isinstance(layer, CONVS):
+        starts = [
+            i * s - (p if isinstance(p, int) else 0)
+            for i, s, p in zip(at[1:], layer.stride, layer.padding, strict=True)
+        ]
+    kernel = _kernel(step)
     values = np.full(parts.patch, None, object)
     values[tuple((parts.places - [0, *starts]).T)] = parts.values
     sums = np.bincount(parts.places[:, 0], parts.products, minlength=parts.patch[0])
@@ -151,7 +164,7 @@ def written_out(step: Step, at: Place) -> dict[str, object]:
             {
                 "channel": int(c),
                 "values": values[c].ravel().tolist(),
-                "weights": layer.weight[at[0], c].detach().cpu().double().ravel().tolist(),
+                "weights": kernel[at[0], c].detach().cpu().double().ravel().tolist(),
                 "sum": float(sums[c]),
             }
             for c in strongest
@@ -162,6 +175,16 @@ def written_out(step: Step, at: Place) -> dict[str, object]:
         "total": parts.total,
         "net": step.output[0][at].item(),
     }
+
+
+def _kernel(step: Step) -> Tensor:
+    """(K, C, *k) the weights of a convolution; of a whitening what it multiplies this example by."""
+    layer = step.layer
+    if isinstance(layer, Whiten):
+        kernel: Tensor = layer.get_buffer("weight") * layer.gain(layer.filtered(step.inputs[0]))[0]
+        return kernel
+    assert isinstance(layer, CONVS)
+    return layer.weight
 
 
 def packed(values: Tensor | NDArray[np.generic]) -> str:

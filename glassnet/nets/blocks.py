@@ -1,4 +1,6 @@
-"""Layers made of plain ones: words looked up, phrases, residual blocks; and LAYERS, every word of a net's text."""
+"""Layers made of plain ones: words looked up, phrases, residual blocks, machines that learn without labels; and LAYERS,
+every word of a net's text.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from glassnet import shapes
 from glassnet.nets.spec import (
     BatchNorm,
     Conv,
@@ -165,7 +168,104 @@ class Bottleneck(Block):
         return Conv(inner, 1), Conv(inner, 3, self.stride), Conv(self.features, 1)
 
 
+@dataclass(frozen=True)
+class Whiten(Layer):
+    """`whiten SIZE`: neighbours made independent by a kernel found in the data, each example brought to one contrast.
+
+    It stands first, before an `rbm`. Lee et al. 2009, section 4.1; Olshausen and Field 1997.
+    """
+
+    size: int
+    form: ClassVar[str] = "whiten SIZE"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Whiten:
+        if len(words) != 1:
+            raise Unfit("", nearest("whiten", words, "9"))
+        return cls(number(words[0]))
+
+    def __str__(self) -> str:
+        return f"whiten {self.size}"
+
+    def conv(self, channels: int) -> Conv:
+        """The convolution that it does before the contrast is brought to one."""
+        return Conv(channels, self.size, valid=True)
+
+    def after(self, flow: Flow) -> Flow:
+        return self.conv(flow.shape[0]).after(flow)
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        return self.conv(before.shape[0]).cost(before, after, bias=False)
+
+
+@dataclass(frozen=True)
+class Rbm(Layer):
+    """`rbm FEATURES SIZE [valid]`: a convolutional restricted Boltzmann machine, looked through upwards.
+
+    It learns without labels, before the votes do. Padded by SIZE - 1, so that every value is seen equally often, or not
+    at all (`valid`). A `probpool` follows it. Lee et al. 2009, section 3.2.
+    """
+
+    features: int
+    size: int
+    valid: bool = False
+    form: ClassVar[str] = "rbm FEATURES SIZE"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Rbm:
+        valid = words[-1:] == ["valid"]
+        if len(words) != 2 + valid:
+            raise Unfit("", nearest("rbm", words, "24", "8"))
+        return cls(number(words[0]), number(words[1]), valid)
+
+    def __str__(self) -> str:
+        return f"rbm {self.features} {self.size}{' valid' if self.valid else ''}"
+
+    @property
+    def padding(self) -> int:
+        """Blank cells at each end of each axis."""
+        return 0 if self.valid else self.size - 1
+
+    def after(self, flow: Flow) -> Flow:
+        sizes = tuple(shapes.conv_size(s, self.size, 1, self.padding) for s in flow.shape[1:])
+        if min(sizes) < 1:
+            found = f"a feature of {self.size} does not fit its input of {by(flow.shape[1:])}"
+            raise Unfit(found, f"rbm {self.features} {min(flow.shape[1:])} valid")
+        return Flow((self.features, *sizes), tuple(f.through(self.size, 1, self.padding) for f in flow.field))
+
+    def cost(self, before: Flow, after: Flow, bias: bool) -> Cost:
+        weights = self.features * before.shape[0] * self.size ** len(before.field)
+        return Cost(weights + self.features + before.shape[0], weights * math.prod(after.shape[1:]))
+
+
+@dataclass(frozen=True)
+class ProbPool(Layer):
+    """`probpool WINDOW`: probabilistic max-pooling: the chance that one unit of each block of an `rbm` is on.
+
+    Lee et al. 2009, section 3.3.
+    """
+
+    side: int
+    form: ClassVar[str] = "probpool WINDOW"
+
+    @classmethod
+    def parse(cls, words: list[str]) -> ProbPool:
+        if len(words) != 1:
+            raise Unfit("", nearest("probpool", words, "2"))
+        return cls(number(words[0]))
+
+    def __str__(self) -> str:
+        return f"probpool {self.side}"
+
+    def after(self, flow: Flow) -> Flow:
+        sizes = tuple(-(-size // self.side) for size in flow.shape[1:])
+        return Flow((flow.shape[0], *sizes), tuple(f.through(self.side, self.side) for f in flow.field))
+
+
 LAYERS: dict[str, type[Layer]] = {
     kind.form.split()[0]: kind
-    for kind in (Conv, Pool, Relu, Gelu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Max, Embed, Phrases, Fc)
-}
+    for kind in (
+        Conv, Pool, Relu, Gelu, BatchNorm, Dropout, Residual, Bottleneck, Mean, Max, Embed, Phrases, Whiten, Rbm,
+        ProbPool, Fc,
+    )
+}  # fmt: skip

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from glassnet.data.loader import Batch
-from glassnet.nets import layers
-from glassnet.nets.blocks import Block, Embed, Phrases
-from glassnet.nets.layers import CONVS, NORMS, POOLS, Max, Mean, Residual
+from glassnet.nets import belief, layers
+from glassnet.nets.blocks import Block, Embed, Phrases, ProbPool, Rbm, Whiten
+from glassnet.nets.layers import CONVS, NORMS, POOLS, RBMS, Max, Mean, Residual
 from glassnet.nets.network import Criterion, Network, Phase
 from glassnet.nets.spec import BatchNorm, Conv, Dropout, Fc, Flow, Gelu, Layer, Pool, Relu
 from glassnet.nets.spec import Max as MaxLayer
@@ -39,6 +39,8 @@ class ConvNet(Network):
             for module in self.modules():
                 initialise(module)
             _initialise_votes(self.votes)
+            for machine in belief.machines(list(self.named_children()))[1:]:
+                machine.rbm.real = False
 
     @property
     def votes(self) -> nn.Linear:
@@ -53,7 +55,12 @@ class ConvNet(Network):
         return x  # (B, K)
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("train", self._cross_entropy),)
+        machines = belief.phases(list(self.named_children()))
+        if not machines:
+            return (Phase("train", self._cross_entropy),)
+        learnt = {id(one) for phase in machines for one in phase.moved}
+        rest = tuple(one for one in self.parameters() if id(one) not in learnt)
+        return (*machines, Phase("votes", self._cross_entropy, moved=rest))
 
     def _cross_entropy(self, batch: Batch, criterion: Criterion) -> tuple[Tensor, Tensor]:
         logits = self(batch.x)  # (B, K)
@@ -72,6 +79,14 @@ def layer_module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Modu
             return layers.Embed(channels, layer.features, layer.still)
         case Phrases():
             return layers.Phrases(channels, layer.features, layer.shortest, layer.longest)
+        case Whiten():
+            return layers.Whiten(before.shape, layer.size)
+        case Rbm():
+            machine = RBMS[axes](channels, layer.features, layer.size, padding=layer.padding)
+            machine.see(channels)
+            return machine
+        case ProbPool():
+            return layers.ProbPool(layer.side)
         case Relu():
             return nn.ReLU()
         case Gelu():

@@ -24,6 +24,11 @@ NORMS: dict[int, type[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]] = {
 }
 
 
+FILTERS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+CONTRAST = 3.0  # of whitened examples, in spreads of a visible unit around what is expected of it
+FLATTEST = 1e-4  # mean square below which an example has no contrast to speak of
+
+
 class Add(nn.Module):
     """The sum of two stacks of maps, value by value. x, y: (B, C, *S). Returns (B, C, *S)."""
 
@@ -86,6 +91,84 @@ class Phrases(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)
+
+
+class _Visible(nn.Module):
+    """What a convolutional restricted Boltzmann machine has beside its features: a bias a visible map.
+
+    real: whether its visible units are real numbers, or else on or off; the first machine of a net has real ones.
+    """
+
+    visible: nn.Parameter
+    real: bool = True
+
+    def see(self, channels: int) -> None:
+        """Gives it the visible maps' biases."""
+        self.visible = nn.Parameter(torch.zeros(channels))
+
+
+class Rbm1d(nn.Conv1d, _Visible):
+    """See RBMS."""
+
+
+class Rbm2d(nn.Conv2d, _Visible):
+    """See RBMS."""
+
+
+class Rbm3d(nn.Conv3d, _Visible):
+    """See RBMS."""
+
+
+Rbm = Rbm1d | Rbm2d | Rbm3d
+RBMS: dict[int, type[Rbm1d | Rbm2d | Rbm3d]] = {1: Rbm1d, 2: Rbm2d, 3: Rbm3d}  # convolutions that also look downwards
+
+
+class Whiten(nn.Module):
+    """Neighbours made independent by a convolution that isn't trained, then each example brought to one contrast.
+
+    x: (B, C, *S). Returns (B, C, *S - size + 1), each example with a root mean square of CONTRAST. weight: (C, C,
+    *size), of no effect at first. mean: (C, *S) the mean example, from which hidden parts are filled in.
+    """
+
+    def __init__(self, shape: tuple[int, ...], size: int) -> None:
+        super().__init__()
+        channels, axes = shape[0], len(shape) - 1
+        self.register_buffer("mean", torch.zeros(shape))
+        weight = torch.zeros(channels, channels, *[size] * axes)
+        for channel in range(channels):
+            weight[(channel, channel, *[size // 2] * axes)] = 1
+        self.register_buffer("weight", weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.filtered(x)
+        return y * self.gain(y)
+
+    def filtered(self, x: Tensor) -> Tensor:
+        """(B, C, *S - size + 1) before the contrast is brought to one."""
+        return FILTERS[x.dim() - 2](x, self.get_buffer("weight"))
+
+    def gain(self, y: Tensor) -> Tensor:
+        """(B, 1, ...) what the filtered values of each example are multiplied by."""
+        axes = tuple(range(1, y.dim()))
+        return CONTRAST / (y * y).mean(axes, keepdim=True).clamp(min=FLATTEST).sqrt()
+
+
+class ProbPool(nn.Module):
+    """Probabilistic max-pooling: the chance that one unit of each block is on. Lee et al. 2009, section 3.3.
+
+    x: (B, K, *S) what hidden units get. Returns (B, K, *ceil(S / side)): 1 - 1 / (1 + sum of exp(x) over the block).
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        short = [pad for size in reversed(x.shape[2:]) for pad in (0, (-size) % self.side)]
+        x = functional.pad(x, short, value=-1e30)  # nothing is beyond the edge
+        for axis in range(2, x.dim()):
+            x = x.reshape(*x.shape[:axis], -1, self.side, *x.shape[axis + 1 :]).logsumexp(axis + 1)
+        return x.sigmoid()
 
 
 class Residual(nn.Module):

@@ -33,11 +33,26 @@ PLAIN = Criterion()
 class Phase:
     """One stretch of a training.
 
-    loss: from a batch and a criterion to the loss to descend and the logits (B, K).
+    loss: from a batch and a criterion to the loss to descend and the logits (B, K). moved: the parameters that it
+    moves, all unless given.
+
+    Of a stretch without labels loss gives, beside what to descend, a () error to show. It takes `steps` steps of
+    `batch` examples, at a rate that falls in its second half; begin gives its layers what they start from, found in
+    some examples (N, C, *S).
     """
 
     name: str
     loss: Callable[[Batch, Criterion], tuple[Tensor, Tensor]]
+    moved: tuple[nn.Parameter, ...] = ()
+    begin: Callable[[Tensor], None] | None = None
+    steps: int = 0
+    batch: int = 0
+    rate: float = 0.0
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether it learns classes."""
+        return not self.steps
 
 
 class Network(nn.Module, ABC):

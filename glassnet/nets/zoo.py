@@ -80,8 +80,25 @@ def _small_resnet(layers: int) -> str:
     return f"conv 16 3, batchnorm, relu, {stages}, mean, fc"
 
 
+def belief(shape: tuple[int, ...]) -> Spec:
+    """A convolutional deep belief network for examples of `shape` (C, *S): more machines where there is more to see.
+
+    Lee et al. 2009, section 4.
+    """
+    longer = max(shape[1:])
+    if longer >= 48:
+        text = "whiten 9, rbm 24 10 valid, probpool 2, rbm 40 8, probpool 2, rbm 24 12, probpool 2"
+    elif longer >= 20:
+        text = "whiten 1, rbm 40 9 valid, probpool 2, rbm 60 6, probpool 2"
+    else:
+        text = "whiten 1, rbm 64 5, probpool 2"
+    return parse(f"{text}, batchnorm, fc")
+
+
+BELIEF = "cdbn"
 NETWORKS = {
     "deck": DECK,
+    BELIEF: str(belief((1, 64, 64))),
     "resnet18": resnet("residual", (64, 128, 256, 512), (2, 2, 2, 2)),
     "resnet34": resnet("residual", (64, 128, 256, 512), (3, 4, 6, 3)),
     "resnet50": resnet("bottleneck", (256, 512, 1024, 2048), (3, 4, 6, 3)),

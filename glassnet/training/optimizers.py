@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from glassnet.nets.network import Network
+from glassnet.nets.network import Network, Phase
 from glassnet.training.muon import Muon
 from glassnet.training.recipe import Recipe
 
@@ -17,9 +17,12 @@ ANEW, MOMENTUM = 10.0, 0.9  # of sgd
 MATRICES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
-def optimizers_of(net: Network, recipe: Recipe) -> list[Optimizer]:
-    """What moves the weights, each parameter group with the rate that the schedule begins from."""
-    optimizers = _momentum(net, recipe) if recipe.optimizer == "sgd" else _orthogonal(net, recipe)
+def optimizers_of(net: Network, recipe: Recipe, phase: Phase) -> list[Optimizer]:
+    """What moves the weights of a phase, each parameter group with the rate that the schedule begins from."""
+    if not phase.has_labels:
+        optimizers: list[Optimizer] = [torch.optim.SGD(phase.moved, lr=phase.rate, momentum=MOMENTUM)]
+    else:
+        optimizers = _momentum(net, recipe) if recipe.optimizer == "sgd" else _orthogonal(net, recipe)
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["initial_lr"] = group["lr"]
     return optimizers
@@ -40,7 +43,11 @@ def _orthogonal(net: nn.Module, recipe: Recipe) -> list[Optimizer]:
 
     Of the latter the weights of sums shrink a little at each step; biases and batch norms, which have one axis, don't.
     """
-    turned = [layer.weight for layer in net.modules() if isinstance(layer, MATRICES) and layer.bias is None]
+    turned = [
+        layer.weight
+        for layer in net.modules()
+        if isinstance(layer, MATRICES) and layer.bias is None and layer.weight.requires_grad
+    ]
     others = [p for p in net.parameters() if p.requires_grad and all(p is not weight for weight in turned)]
     rate = recipe.learning_rate
     groups = [
@@ -51,6 +58,11 @@ def _orthogonal(net: nn.Module, recipe: Recipe) -> list[Optimizer]:
     if turned:
         optimizers.append(Muon(turned, rate * TURNING))
     return optimizers
+
+
+def shares_of(phase: Phase, recipe: Recipe) -> Callable[[float], float]:
+    """The learning rate of a phase when a share of its steps is done, of its highest."""
+    return recipe.share if phase.has_labels else lambda done: min(1.0, 2 * (1 - done))
 
 
 def restore(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:

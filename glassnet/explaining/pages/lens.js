@@ -168,11 +168,25 @@ function pool(lens, step, channel, place, shown) {
   const at = under(step, window, place);
   const values = at.map((one) => (inside(cube(from), one) ? valueAt(from, channel, one) : null));
   if (factor(from) > 1) return lens.append(el("p", { className: "sum", textContent: `The maximum of its window: about ${figure(shown)}.` }));
+  if (step.chances) return chances(lens, step, channel, at, values, shown);
   const won = values.indexOf(Math.max(...values.filter((v) => v !== null)));
   lens.append(labelled(`window of ${size(window.slice(3 - axesOf(step)))}`, `in ${from.name}; cells beyond the edge are left out`, grid(values, flatKernel(window), (v) => colour(from, v), { number: figure, won })));
   result(lens, "the maximum", values[won], colour(step, values[won]));
   check(lens, values[won], shown);
   lens.append(linkTo(from, channel, at[won], `Where it comes from: ${inWords(from, at[won])} of ${from.name}`));
+}
+
+// At most one unit of a block is on; each gets more chance the more it gets from below.
+function chances(lens, step, channel, at, values, shown) {
+  const from = source(step);
+  const won = values.indexOf(Math.max(...values.filter((v) => v !== null)));
+  lens.append(labelled(`block of ${size(windowOf(step).slice(3 - axesOf(step)))}`, `in ${from.name}: what each unit gets; at most one of them is on`, grid(values, flatKernel(windowOf(step)), (v) => colour(from, v), { number: figure, won })));
+  const highest = Math.max(values[won], 0);
+  const some = values.reduce((sum, v) => sum + (v === null ? 0 : Math.exp(v - highest)), 0);
+  const value = some / (some + Math.exp(-highest));
+  result(lens, "the chance that one is on, 1 \u2212 1 / (1 + the sum of e to the power of each)", value, colour(step, value));
+  check(lens, value, shown);
+  lens.append(linkTo(from, channel, at[won], `What gets most: ${inWords(from, at[won])} of ${from.name}`));
 }
 
 function relu(lens, step, channel, place, shown) {

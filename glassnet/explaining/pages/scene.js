@@ -104,9 +104,11 @@ export function becomes(step, channel, place, shown) {
       const [sizes, stride, pad] = [cube(next), strideOf(next), pads(next)];
       place = place.map((i, axis) => Math.min(sizes[axis] - 1, Math.floor((i + pad[axis]) / stride[axis])));
       const v = valueAt(next, channel, place);
-      const won = Math.abs(v - shown) < 1e-6;
-      lines.push([won ? "pool: wins its window" : "pool: loses to", figure(v)]);
+      const won = next.chances || Math.abs(v - shown) < 1e-6;
+      if (next.chances) lines.push(["chance that one of its block is on", figure(v)]);
+      else lines.push([won ? "pool: wins its window" : "pool: loses to", figure(v)]);
       if (!won) break;
+      shown = v;
     } else if (next.type === "flatten") {
       channel = place.reduce((index, i, axis) => index * cube(at)[axis] + i, channel);
       place = [0, 0, 0];
