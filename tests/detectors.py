@@ -32,9 +32,10 @@ PLAIN = Normalisation((0.5,) * 3, (0.25,) * 3)
 REGIONS = np.array([(4, 4, 30, 30), (6, 5, 32, 30), (40, 20, 70, 60), (42, 18, 72, 55), (0, 0, 96, 72)], float)
 
 
-def train_detector(data, out, engine):
-    """A model folder."""
-    for _ in run(finish(find_boxes(data).steps()), *TYPED[engine], out, str(data)):
+def train_detector(data, out, engine, **changes):
+    """A model folder. changes: of the usual settings."""
+    settings, detecting = TYPED[engine]
+    for _ in run(finish(find_boxes(data).steps()), replace(settings, **changes), detecting, out, str(data)):
         pass
     return out
 

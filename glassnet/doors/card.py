@@ -78,6 +78,24 @@ def is_detector(folder: Path) -> bool:
         return False  # opening it will say what is wrong
 
 
+def refuse_weights_of_detector(asked: str | None, engine: str = "") -> None:
+    """Raises GlassnetError where weights to begin with are those of a detector that can't begin this.
+
+    asked: what --weights names. engine: of the detector to be trained; none for a net that names whole examples.
+    """
+    path = Path(asked or "")
+    folder = path.parent if path.name == WEIGHTS else path
+    if asked is None or not is_detector(folder):
+        return
+    of = str(read_card(folder).detector["engine"])
+    if not engine:
+        fix = "Name a classifier's, or train on a folder of boxes"
+        raise GlassnetError(asked, expected="weights of a net that names whole examples", found="a detector's", fix=fix)
+    if of != engine:
+        found, fix = f"those of engine {of}", f"Add --engine {of}, or name a classifier's"
+        raise GlassnetError(asked, expected=f"weights of a classifier or of engine {engine}", found=found, fix=fix)
+
+
 def card_json(card: Card) -> str:
     """config.json's text."""
     return json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n"

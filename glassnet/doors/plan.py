@@ -20,6 +20,7 @@ from glassnet.data.kind import Augmentation, Kind
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader, learn_normalisation
 from glassnet.data.split import Split, split
+from glassnet.doors.card import refuse_weights_of_detector
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, vectors, weights, zoo
@@ -212,9 +213,7 @@ def build(plan: Plan, dataset: Dataset) -> ConvNet:
 
 
 def begin(net: ConvNet, plan: Plan, train: Loader) -> None:
-    """Gives a net what it begins its training with beside random weights: those of --weights, whitening kernels, or how
-    much each word tells.
-    """
+    """Gives a net what it begins with beside random weights: --weights, whitening kernels, how much each word tells."""
     given = _weights(plan.settings, train.dataset)
     if given:
         given.lay_in(net, train.dataset.classes)
@@ -230,6 +229,7 @@ def _weights(settings: Training, dataset: Dataset) -> Weights | Vectors | None:
         return None
     kind, path = KINDS[dataset.kind], Path(settings.weights)
     if not kind.looked_up or path.suffix.lower() not in vectors.SUFFIXES:
+        refuse_weights_of_detector(settings.weights)
         return weights.find(settings.weights)
     words = tuple(str(dataset.preparation.settings["words"]).split("\n"))
     return vectors.find(settings.weights, words, settings.net or kind.net)

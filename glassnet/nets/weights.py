@@ -67,7 +67,7 @@ class Weights:
         """
         state = net.state_dict()
         votes = next(name for name, module in net.named_modules() if module is net.votes)
-        keeps_votes = self.classes == classes
+        keeps_votes = bool(classes) and self.classes == classes
         wanted = {k: v for k, v in state.items() if keeps_votes or not k.startswith(f"{votes}.")}
         laid = {}
         first = next(iter(state))
@@ -76,7 +76,7 @@ class Weights:
             if given is None and key.endswith(COUNTER):
                 continue  # of old files; only counts steps
             if given is not None and key == first:
-                given = _for_channels(given, own.shape[1])
+                given = for_channels(given, own.shape[1])
             if given is None or given.shape != own.shape:
                 found = "nothing" if given is None else f"{by(given.shape) or 'one number'}"
                 fix = f"Leave out --net: {clipped(self.net, 200)}" if self.net else "Name their net with --net"
@@ -110,6 +110,8 @@ def recognise(name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
         if "glassnet" in facts:
             own = Normalisation(tuple(facts["normalisation"]["mean"]), tuple(facts["normalisation"]["std"]))
             side = max(facts["preparation"]["shape"][1:])
+            if facts.get("detector"):  # its votes are on regions, and begin anew
+                return Weights(name, facts["net"], _looking(tensors), own, side)
             return Weights(name, facts["net"], tensors, own, side, tuple(facts["classes"]))
         if "layer1.0.conv1.weight" not in tensors:
             return Weights(name, "", tensors, None)
@@ -121,7 +123,7 @@ def recognise(name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
     return Weights(name, _resnet_text(name, tensors), _renamed(name, tensors), normalisation, side)
 
 
-def _for_channels(kernels: Tensor, channels: int) -> Tensor:
+def for_channels(kernels: Tensor, channels: int) -> Tensor:
     """The first layer's kernels for pictures of another number of channels: for one their sum, a grey picture being
     the same in each; for several, each gets its share of one.
     """
@@ -130,6 +132,12 @@ def _for_channels(kernels: Tensor, channels: int) -> Tensor:
     if channels == 1:
         return kernels.sum(1, keepdim=True)
     return kernels.expand(-1, channels, *kernels.shape[2:]) / channels
+
+
+def _looking(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a detector that cuts regions out, the net that looks at them, by its own names; of another all."""
+    inner = {key.removeprefix("net."): tensor for key, tensor in tensors.items() if key.startswith("net.")}
+    return inner or dict(tensors)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

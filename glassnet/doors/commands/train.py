@@ -12,7 +12,7 @@ from glassnet.data.boxes.finding import find_boxes
 from glassnet.data.kinds import Source
 from glassnet.data.split import refuse_one_class
 from glassnet.doors import folder as layout
-from glassnet.doors.card import read_card
+from glassnet.doors.card import read_card, refuse_weights_of_detector
 from glassnet.doors.commands import print_json, title, train_boxes
 from glassnet.doors.folder import choose_out, is_model, is_unfinished
 from glassnet.doors.inputs import find_data
@@ -51,6 +51,7 @@ def train(
         train_boxes.train_boxes(boxes, data, name, out, settings, detecting, reading, overwrite, json)
         return
     _refuse_detecting(detecting)
+    refuse_weights_of_detector(settings.weights)
     spec = zoo.find(settings.net) if settings.net else None
     source = find_data(data, reading)
     if source.classes:  # else they are known when all is read

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glassnet.config import PARTS, Detecting, Reading, Training, flag
 from glassnet.data.boxes.finding import BoxSource
 from glassnet.doors import folder as layout
-from glassnet.doors.card import read_card
+from glassnet.doors.card import read_card, refuse_weights_of_detector
 from glassnet.doors.commands import print_json
 from glassnet.doors.folder import choose_out
 from glassnet.errors import GlassnetError
@@ -32,6 +32,7 @@ def train_boxes(
 ) -> None:
     """Trains a detector and leaves its folder."""
     refuse_what_does_nothing(detecting, reading)
+    refuse_weights_of_detector(settings.weights, detecting.engine or "fast")
     _train(source, data, choose_out(name, out, overwrite), settings, detecting, reading, None, json)
 
 

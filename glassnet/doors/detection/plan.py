@@ -91,6 +91,7 @@ def make(
     net = _net(settings, given, engine)
     size = _usual_size(basis)
     normalisation = given.normalisation_for(3) if given else None
+    begun = (f"begun with the weights of {given.name}; the votes begin anew",) if given else ()
     count = len(basis.sides.rows(TRAIN))
     augmentation = Augmentation()
     notes: tuple[str, ...] = ()
@@ -122,7 +123,7 @@ def make(
     )
     plan = DetectorPlan(
         source, settings, detecting, reading, engine, net, max(size), size, recipe,
-        normalisation or normalisation_of(basis), basis.fingerprint, (*basis.notes, *notes),
+        normalisation or normalisation_of(basis), basis.fingerprint, (*basis.notes, *begun, *notes),
     )  # fmt: skip
     threads, why = _threads(plan, basis, machine)
     return replace(plan, recipe=replace(recipe, threads=threads), notes=(*plan.notes, *why))

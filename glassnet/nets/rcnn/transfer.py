@@ -1,14 +1,16 @@
-"""A classifier's weights in a detector: its first layers become the trunk, the rest the head, the votes begin anew."""
+"""Weights to begin a detector with, the votes anew: of a classifier, whose first layers become the trunk and the rest
+the head, or of another detector.
+"""
 
 from __future__ import annotations
 
 from glassnet.errors import GlassnetError
 from glassnet.nets import text
 from glassnet.nets.rcnn.detector import Detector
-from glassnet.nets.rcnn.text import RegionSpec
+from glassnet.nets.rcnn.text import ROI, RegionSpec, parse_regions
 from glassnet.nets.spec import Fc, Max, Mean
 from glassnet.nets.text import Spec
-from glassnet.nets.weights import Weights
+from glassnet.nets.weights import Weights, for_channels
 from glassnet.words import by
 
 STRIDE = 8  # pixels a cell of the trunk's map, at most: small objects need fine maps
@@ -17,27 +19,31 @@ SIDE = 224
 
 
 def regions_text(net: str) -> str:
-    """A classifier's text as a detector's: cut where the map would get coarser than STRIDE. Raises GlassnetError."""
-    return str(_cut(text.parse(net)))
+    """A classifier's text as a detector's: cut where the map would get coarser than STRIDE. A detector's stays itself.
+
+    Raises GlassnetError.
+    """
+    return str(parse_regions(net) if ROI.search(net) else _cut(text.parse(net)))
 
 
 def lay_in_trunk(given: Weights, net: Detector) -> None:
-    """Gives a detector the weights of the classifier whose text it has. Raises GlassnetError where they don't fit."""
+    """Gives a detector the weights of the net whose text it has. Raises GlassnetError where they don't fit."""
     whole = Spec(net.spec.trunk.layers + net.spec.head.layers)
     mine = [f"trunk.{name}" for name in text.names(net.spec.trunk)]
     mine += [f"head.{name}" for name in text.names(net.spec.head)]
     place = dict(zip(text.names(whole), mine, strict=True))
-    votes = text.names(whole)[-1]
+    anew = f"{mine[-1]}.", "corrections."
     state, laid = net.state_dict(), {}
-    wanted = {
-        key for key in state if key.endswith(".weight") and not key.startswith((f"{place[votes]}.", "corrections."))
-    }
+    first = next(iter(state))
+    wanted = {key for key in state if key.endswith(".weight") and not key.startswith(anew)}
     for key, tensor in given.tensors.items():
         layer, _, rest = key.partition(".")
-        if layer == votes:
+        at = f"{place[layer]}.{rest}" if layer in place else key
+        if at.startswith(anew):
             continue
-        at = f"{place.get(layer, layer)}.{rest}"
         own = state.get(at)
+        if own is not None and at == first:
+            tensor = for_channels(tensor, own.shape[1])
         if own is None or own.shape != tensor.shape:
             found = by(tensor.shape) or "one number"
             expected = "nothing" if own is None else by(own.shape)
