@@ -35,6 +35,12 @@ def test_help_names_every_option_and_fits_a_screen(glassnet, command):
     assert max(map(len, answer.out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "explain", "features", "show", "serve"])
+def test_help_says_what_a_command_does_with_boxes(glassnet, command):
+    told, _, _ = glassnet(command, "--help").out.partition("Options:")
+    assert "detector" in told or "boxes" in told.lower()
+
+
 def test_train_prints_one_json_object_with_the_promised_keys(trained):
     model, summary, _ = trained
     assert summary["model"] == "models/pets-1"

@@ -59,10 +59,13 @@ def train(
 @glassnet.command()
 @model_argument
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@whole_number("top", 1, "Votes to show, the strongest first.")
+@whole_number("top", 1, "Votes to show, or boxes on each picture, the strongest first.")
 @as_json
 def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -> int:
-    """Say what each INPUT is: files, folders, tables, .npz; - for standard input."""
+    """Say what each INPUT is: files, folders, tables, .npz; - for standard input.
+
+    A detector says what is where on each picture, in boxes.
+    """
     refuse_no_model(model)
     refuse_missing_inputs(inputs)
     from glassnet.doors.commands import predict as work
@@ -81,7 +84,11 @@ def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -
 def evaluate(
     model: Path, data: str, out: Path | None, reading: Reading, folds: bool, cleaned: bool, json: bool
 ) -> None:
-    """Measure a model on data it did not learn from."""
+    """Measure a model on data it did not learn from.
+
+    A detector on boxes: average precision, where objects are lost, what is
+    taken for what.
+    """
     refuse_no_model(model)
     refuse_missing(data)
     if folds:
@@ -101,7 +108,11 @@ def evaluate(
 @click.option("--right", metavar="CLASS", help="The class that would be right; INPUT's folder, where that is one.")
 @as_json
 def explain(model: Path, asked: str, out: Path | None, right: str | None, json: bool) -> None:
-    """Show why: patches matched, votes cast. INPUT is a file, or - for standard input."""
+    """Show why: patches matched, votes cast. INPUT is a file, or - for standard input.
+
+    Of a detector each box: the region proposed, its votes, how it was moved,
+    what gave way to it; missed objects, where annotations lie beside INPUT.
+    """
     refuse_no_model(model)
     refuse_all_but_a_file(asked)
     from glassnet.doors.commands import explain as work
@@ -116,7 +127,10 @@ def explain(model: Path, asked: str, out: Path | None, right: str | None, json: 
 @settings(Reading)
 @as_json
 def features(model: Path, data: str | None, out: Path | None, reading: Reading, json: bool) -> None:
-    """Show what each feature of each layer answers to, and what feeds it."""
+    """Show what each feature of each layer answers to, and what feeds it.
+
+    MODEL is no detector: of those explain shows what was seen in each region.
+    """
     refuse_no_model(model)
     if data is not None:
         refuse_missing(data)
@@ -131,7 +145,10 @@ def features(model: Path, data: str | None, out: Path | None, reading: Reading, 
 @settings(Reading)
 @as_json
 def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
-    """Show what is in a data set, with a contact sheet."""
+    """Show what is in a data set, with a contact sheet.
+
+    Of boxes also what is doubtful in the annotations, with file and line.
+    """
     refuse_missing(data)
     from glassnet.doors.commands import show as work
 
@@ -191,7 +208,10 @@ def bench(data: str | None, training: Training, reading: Reading, again: bool, j
 @whole_number("port", 0, "The port; 0 for any that is free.", 8000, 65_535)
 @as_json
 def serve(model: Path | None, host: str, port: int, json: bool) -> None:
-    """Open the lab: the local web page, on MODEL or the slides' net, and its HTTP API."""
+    """Open the lab: the local web page, on MODEL or the slides' net, and its HTTP API.
+
+    A detector opens in Ask: its boxes on your pictures, and why each is there.
+    """
     if model is not None:
         refuse_no_model(model)
     from glassnet.doors.commands import serve as work
