@@ -20,6 +20,7 @@ from glassnet.config import Detecting, Reading, Training
 from glassnet.data.boxes.annotated import BoxData
 from glassnet.data.boxes.doctor import diagnose
 from glassnet.data.boxes.finding import find_boxes
+from glassnet.data.boxes.geometry import Boxes
 from glassnet.data.boxes.proposals.proposing import learn, recall
 from glassnet.data.dataset import TEST, TRAIN
 from glassnet.doors.detection import plan as plans
@@ -53,6 +54,7 @@ def main() -> None:
     source = find_boxes(options.folder)
     assert source is not None, "a folder of boxes"
     found = finish(source.steps())
+    recalls(found)
     print(
         "| detector | mAP50 | mAP 50:95 | AP50 of each class | mAP50, cleaned labels |\n|---|---|---|---|---|",
         flush=True,
@@ -84,18 +86,29 @@ def recalls(found: BoxData) -> None:
     """What share of the test objects the regions reach, and what finding them takes."""
     known = [one for one in found.pictures if one.split == TRAIN]
     tests = [i for i, one in enumerate(found.pictures) if one.split == TEST]
-    objects, files = [found.pictures[i].boxes for i in tests], [found.file(i).read_bytes() for i in tests]
-    print("| regions | a picture | reach 0.5 | reach 0.7 | seconds a picture |\n|---|---|---|---|---|", flush=True)
+    files = [found.file(i).read_bytes() for i in tests]
+    print(
+        f"| regions | a picture | reach 0.5, {', '.join(found.classes)} | reach 0.7 | seconds a picture |", flush=True
+    )
+    print("|---|---|---|---|---|")
     for kind, count, width in WAYS:
         boxes, sizes = [one.boxes for one in known], [one.size for one in known]
         plan = replace(learn(kind, boxes, sizes, count, 0), width=width)
         begun = time.perf_counter()
         said = [plan.of(data) for data in files]
         each = (time.perf_counter() - begun) / len(files)
-        half, more = (recall(objects, said, least) * 100 for least in (0.5, 0.7))
+        half, more = (_reached(found, tests, said, least) for least in (0.5, 0.7))
         mean = sum(map(len, said)) / len(said)
         name = plan.describe().split(" ", 2)[2] + (f", {width} px wide" if kind != "grid" else "")
-        print(f"| {name} | {mean:,.0f} | {half:.1f} % | {more:.1f} % | {each:.3f} |", flush=True)
+        print(f"| {name} | {mean:,.0f} | {half} | {more} | {each:.3f} |", flush=True)
+
+
+def _reached(found: BoxData, rows: list[int], said: list[Boxes], least: float) -> str:
+    """Of all objects, and of each class."""
+    pictures = [found.pictures[i] for i in rows]
+    each = [recall([one.boxes[one.labels == k] for one in pictures], said, least) for k in range(len(found.classes))]
+    whole = recall([one.boxes for one in pictures], said, least)
+    return f"{whole:.1%} ({', '.join(f'{share:.0%}' for share in each)})"
 
 
 class Bench:

@@ -98,6 +98,25 @@ def test_a_grid_has_nearly_as_many_regions_as_it_may_and_leaves_no_gap():
     assert max(gaps) / min(gaps) < 1.4 and max(gaps) < 0.5, "the same share of each side apart"
 
 
+@pytest.mark.parametrize("shape", [(0.1, 0.1), (0.08, 0.2)])
+def test_no_object_of_a_grids_shape_is_as_far_from_a_region_as_with_rows_beneath_each_other(shape):
+    size, sides = np.array([640, 480]), np.array(shape) * 640
+    boxes = grid(np.array([shape]), (640, 480), 300)
+    for step in np.arange(0.6, 0.1, -0.005):  # the first square lattice that has at least as many regions
+        first, last = sides / 4, size - sides / 4
+        counts = np.ceil((last - first) / (sides * step)).astype(int)
+        if counts.prod() >= len(boxes):
+            break
+    middles = [np.linspace(*ends) for ends in zip(first, last, counts, strict=True)]
+    square = np.stack([values.ravel() for values in np.meshgrid(*middles)], 1)
+    square = np.concatenate([square - sides / 2, square + sides / 2], 1)
+    corner = np.random.default_rng(0).uniform(0, size - sides, (4000, 2))
+    objects = np.concatenate([corner, corner + sides], 1)
+    assert len(square) >= len(boxes) > 280
+    best, other = (overlap(objects, some).max(1) for some in (boxes, square))
+    assert best.min() > other.min() + 0.05
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (20, 5), (4000, 10)])
 def test_a_grid_lies_on_any_picture(size):
     boxes = grid(np.array([[0.1, 0.1], [0.9, 0.9]]), size, 200)
@@ -111,7 +130,7 @@ def test_a_grid_of_learnt_shapes_covers_the_cells_of_the_test_pictures(real_data
     plan = learn("grid", [one.boxes for one in train], [one.size for one in train], 2000, 0)
     laid = {size: grid(np.array(plan.shapes), size, plan.count) for size in {one.size for one in test}}
     assert all(len(boxes) <= 2000 for boxes in laid.values())
-    assert recall([one.boxes for one in test], [laid[one.size] for one in test], 0.5) >= 0.97
+    assert recall([one.boxes for one in test], [laid[one.size] for one in test], 0.5) >= 0.99
 
 
 def encoded(image, kind="PNG", **more):

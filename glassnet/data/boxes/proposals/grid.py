@@ -50,7 +50,7 @@ def likeness(one: Shapes, other: Shapes) -> Shapes:
 def grid(shapes: Shapes, size: tuple[int, int], count: int) -> Boxes:
     """(n, 4) regions of these shapes all over a picture, n at most `count` and near to it where that is possible.
 
-    Neighbours of one shape are the same share of its width, and of its height, apart. size: (width, height).
+    Rows of one shape and the places in them are the same shares of its sides apart. size: (width, height).
     """
     sides = shapes * max(size)
     low, high = STEPS
@@ -63,20 +63,32 @@ def grid(shapes: Shapes, size: tuple[int, int], count: int) -> Boxes:
 
 def _many(sides: Shapes, size: tuple[int, int], step: float) -> int:
     """How many regions there are with this step."""
-    return int(
-        sum(np.prod([_number(side, whole, step) for side, whole in zip(one, size, strict=True)]) for one in sides)
-    )
+    return int(sum(np.prod(_numbers(one, size, step)) for one in sides))
 
 
-def _number(side: float, whole: int, step: float) -> int:
-    return max(1, int(np.ceil((whole - side * (1 - 2 * OUT)) / (side * step))))
+def _numbers(one: NDArray[np.float64], size: tuple[int, int], step: float) -> tuple[int, int]:
+    """How many places a row has, and how many rows there are. Rows lie half as far apart as the places in them."""
+    steps = one * step * (2**0.5, 0.5**0.5)
+    across, down = np.maximum(np.ceil(_room(one, size) / steps), 1).astype(int).tolist()
+    return across, down
+
+
+def _room(one: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """(2,) how far apart the outermost centres may be: a little of a shape may lie beyond the edges."""
+    return np.maximum(np.array(size) - one * (1 - 2 * OUT), 0)
 
 
 def _laid(one: NDArray[np.float64], size: tuple[int, int], step: float) -> Boxes:
-    """One shape at all its places, from a little beyond one edge to a little beyond the other."""
-    centres = [
-        np.linspace(side * (0.5 - OUT), whole - side * (0.5 - OUT), number) if number > 1 else np.array([whole / 2])
-        for side, whole, number in ((s, w, _number(s, w, step)) for s, w in zip(one.tolist(), size, strict=True))
-    ]
-    x, y = (values.ravel() for values in np.meshgrid(*centres))
+    """One shape at all its places, every other row half a step aside: what lies between places is nearer to one so.
+
+    Sides that are off by shares dx and dy of a shape leave (1 - dx) (1 - dy) of it shared, nearly 1 - dx - dy, and
+    diamonds, not squares, are what such distances fill the plane with.
+    """
+    across, down = _numbers(one, size, step)
+    room, middle = _room(one, size), np.array(size) / 2
+    rows = (np.arange(down) - (down - 1) / 2) / max(down - 1, 1)  # from -0.5 to 0.5
+    aside = np.where(np.arange(down) % 2, 0.25, -0.25)
+    columns = (np.arange(across)[None] - (across - 1) / 2 + aside[:, None]) / across  # (down, across)
+    x = middle[0] + (columns * room[0]).ravel()
+    y = middle[1] + np.repeat(rows * room[1], across)
     return np.stack([x - one[0] / 2, y - one[1] / 2, x + one[0] / 2, y + one[1] / 2], 1)
