@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from glassnet.data.boxes.annotated import Annotated, BoxData
-from glassnet.data.boxes.sides import sides_of
+from glassnet.data.boxes.sides import sides_of, stratified
 from glassnet.data.boxes.store import digest_of, sized, store_steps, whole
 from glassnet.data.kind import Unreadable
 from glassnet.errors import GlassnetError
@@ -161,6 +163,37 @@ def test_where_none_are_given_70_15_and_15_in_a_hundred_are_drawn_by_the_seed(se
     assert one.counts() == (70, 15, 15) and one.notes == ()
     assert np.array_equal(one.side, sides([-1] * 100, seed=seed).side)
     assert not np.array_equal(one.side, sides([-1] * 100, seed=seed + 1).side)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rare_class_is_on_every_side_and_always_among_those_that_train(seed):
+    labels = [(0,)] * 90 + [(0, 1)] * 5 + [(0, 2)] * 3 + [(3,)] * 2
+    random = np.random.default_rng(seed)
+    labels = [labels[i] for i in random.permutation(100)]
+    data = data_of(None, [str(i) for i in range(100)], labels, classes=("often", "five", "three", "two"))
+    one = sides_of(data, np.arange(100, dtype=np.uint64), seed)
+    counts = np.array([(data.counts[one.side == i] > 0).sum(0) for i in range(3)])
+    assert counts[:, 1].tolist() == [3, 1, 1] and counts[:, 2].tolist() == [1, 1, 1]
+    assert counts[0, 3] == 1 and counts[:, 3].sum() == 2
+    assert abs(np.array(one.counts()) - (70, 15, 15)).max() <= 1 and abs(counts[:, 0] - (68.6, 14.7, 14.7)).max() < 2
+
+
+@given(
+    st.integers(0, 99), st.integers(3, 60), st.lists(st.floats(0.02, 0.9), min_size=1, max_size=6)
+)  # how often each class is on a picture
+def test_each_side_gets_its_share_of_each_class(seed, count, often):
+    random = np.random.default_rng(seed)
+    there = random.random((count, len(often))) < often
+    held = max(1, round(0.15 * count))
+    sizes = np.array([count - 2 * held, held, held])
+    part = stratified(there, sizes, random)
+    got = np.array([there[part == j].sum(0) for j in range(3)])
+    number = there.sum(0)
+    rarest = np.where(number, number, 99).argmin()
+    assert (part >= 0).all() and (got[0] > 0)[number > 0].all(), "every class trains"
+    if number[rarest] >= 3:
+        assert (got[:, rarest] > 0).all(), "the rarest class, which is dealt out first"
+        assert abs(got[1:, rarest] - np.maximum(number[rarest] * held / count, 1)).max() < 1.01
 
 
 def test_copies_are_drawn_to_one_side():

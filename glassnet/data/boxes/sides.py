@@ -1,4 +1,6 @@
-"""Which pictures train a detector, which choose, which test: as given, else drawn by the seed; copies on one side."""
+"""Which pictures train a detector, which choose, which test: as given, else drawn by the seed, each with its share of
+every class; copies on one side.
+"""
 
 from __future__ import annotations
 
@@ -49,23 +51,49 @@ def sides_of(data: BoxData, digest: NDArray[np.uint64], seed: int) -> Sides:
         notes += _leave_out_copies(side, digest)
     else:
         side[:] = TRAIN
-    count = round(SHARE * len(np.unique(digest[side == TRAIN])))
-    for name, place in (("test", TEST), ("val", VAL)):
-        if name not in given:
-            _draw(side, digest, place, max(1, count), random)
-            if given:
-                notes += (f"{name} drawn from train: none was given",)
+    drawn = [place for name, place in (("test", TEST), ("val", VAL)) if name not in given]
+    notes += tuple(f"{SPLITS[place]} drawn from train: none was given" for place in drawn if given)
+    if drawn:
+        _draw(data, side, digest, drawn, random)
     _refuse_untrainable(data, side)
     return Sides(side, notes)
 
 
 def _draw(
-    side: NDArray[np.int8], digest: NDArray[np.uint64], place: int, count: int, random: np.random.Generator
+    data: BoxData, side: NDArray[np.int8], digest: NDArray[np.uint64], drawn: list[int], random: np.random.Generator
 ) -> None:
-    """Moves so many different training pictures to another side, copies together."""
+    """Moves a share of the different training pictures to each of these other sides, copies together."""
     rows = np.flatnonzero(side == TRAIN)
-    moved = random.permutation(np.unique(digest[rows]))[:count]
-    side[rows[np.isin(digest[rows], moved)]] = place
+    different, first = np.unique(digest[rows], return_index=True)
+    count = max(1, round(SHARE * len(different)))
+    sizes = np.array([len(different) - count * len(drawn), *[count] * len(drawn)])
+    place = stratified(data.counts[rows[first]] > 0, sizes, random)
+    side[rows] = np.array([TRAIN, *drawn], np.int8)[place[np.searchsorted(different, digest[rows])]]
+
+
+def stratified(there: NDArray[np.bool_], sizes: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """(n,) which part each of n pictures goes to, so that each part gets its share of the pictures with each class.
+
+    there: (n, K) whether a class is on a picture. sizes: of the parts, the training part first. The rarest class first:
+    its pictures go where most of it is still wanted. Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of
+    multi-label data", algorithm 1; but of three pictures each part wants one, as a class on none can't be measured.
+    """
+    part = np.full(len(there), -1)
+    room, number = sizes.astype(float), there.sum(0)
+    aside = np.minimum(1, np.maximum(number - 1, 0) / (len(sizes) - 1))
+    wanted = np.maximum(number * sizes[1:, None] / max(len(there), 1), aside)  # (parts - 1, K)
+    wanted = np.concatenate([(number - wanted.sum(0))[None], wanted])
+    order = random.permutation(len(there))
+    while len(order):
+        left = there[order].sum(0)
+        k = int(np.where(left, left, len(there) + 1).argmin()) if left.any() else -1
+        for i in order[there[order, k]] if k >= 0 else order:
+            best = max(range(len(sizes)), key=lambda j: (wanted[j, k] if k >= 0 else 0, room[j]))
+            part[i] = best
+            room[best] -= 1
+            wanted[best] -= there[i]
+        order = order[part[order] < 0]
+    return part
 
 
 def _leave_out_copies(side: NDArray[np.int8], digest: NDArray[np.uint64]) -> tuple[str, ...]:
