@@ -76,22 +76,25 @@ def stratified(there: NDArray[np.bool_], sizes: NDArray[np.int64], random: np.ra
 
     there: (n, K) whether a class is on a picture. sizes: of the parts, the training part first. The rarest class first:
     its pictures go where most of it is still wanted. Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of
-    multi-label data", algorithm 1; but of three pictures each part wants one, as a class on none can't be measured.
+    multi-label data", algorithm 1; but every class trains, and of three pictures with it each part wants one.
     """
     part = np.full(len(there), -1)
     room, number = sizes.astype(float), there.sum(0)
+    left, trains = number.copy(), np.zeros(number.shape, bool)  # undealt pictures of each class; does it train?
     aside = np.minimum(1, np.maximum(number - 1, 0) / (len(sizes) - 1))
     wanted = np.maximum(number * sizes[1:, None] / max(len(there), 1), aside)  # (parts - 1, K)
     wanted = np.concatenate([(number - wanted.sum(0))[None], wanted])
     order = random.permutation(len(there))
     while len(order):
-        left = there[order].sum(0)
         k = int(np.where(left, left, len(there) + 1).argmin()) if left.any() else -1
         for i in order[there[order, k]] if k >= 0 else order:
             best = max(range(len(sizes)), key=lambda j: (wanted[j, k] if k >= 0 else 0, room[j]))
+            if best == 0 or (there[i] & (left == 1) & ~trains).any():
+                best, trains = 0, trains | there[i]
             part[i] = best
             room[best] -= 1
             wanted[best] -= there[i]
+            left -= there[i]
         order = order[part[order] < 0]
     return part
 
