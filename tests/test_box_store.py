@@ -1,5 +1,7 @@
 """Pictures of boxes as they are kept for a detector, and which of them train, choose and test."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -141,6 +143,29 @@ def test_a_picture_that_cannot_be_read_is_named_in_one_line(cache, damage):
     with pytest.raises(GlassnetError) as refused:
         finish(store_steps(data_of(cache, names), 160))
     assert "grey.png" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    "size", [(4000, 13), (13, 4000), (997, 13), (5000, 1), (1, 5000), (1999, 3), (700, 2), (37, 31)]
+)
+def test_boxes_stay_where_they_are_on_the_narrowest_picture(size, kind):
+    """A bright piece, and what the scale says of its ends, at three places along the picture."""
+    for low, high in ((0.0, 0.1), (0.45, 0.6), (0.9, 1.0)):
+        longer, along = max(size), int(size[1] > size[0])
+        first, last = int(low * longer), int(high * longer)
+        box = (0, first, size[0], last) if along else (first, 0, last, size[1])
+        raw = io.BytesIO()
+        painted(size, box=box).save(raw, kind, **({"quality": 95} if kind == "JPEG" else {}))
+        for side in (256, 640):
+            one = sized(raw.getvalue(), side)
+            line = one.x.mean((0, 1 if not along else 2))
+            share = (line - 20) / (230 - 20)
+            middle, length = (share * (np.arange(len(line)) + 0.5)).sum() / share.sum(), share.sum()
+            expected = np.array([first, last]) * one.scale[along]
+            assert length == pytest.approx(expected[1] - expected[0], abs=0.6)
+            assert middle == pytest.approx(expected.mean(), abs=0.6)
+            assert one.scale == pytest.approx(np.array(one.x.shape[:0:-1]) / size)
 
 
 def sides(splits, digest=None, seed=0, labels=None):

@@ -84,7 +84,7 @@ def decode(data: bytes, preparation: Preparation) -> tuple[Array, Look]:
             size = declared[::-1] if orientation < 5 else declared
         except Exception as error:  # decoders fail in many ways on damaged files; each is named and counted
             raise Unreadable(_why(error)) from error
-    fitted = _fit(small, width, height)
+    fitted = _fit(small, size, width, height)
     pixels = np.asarray(fitted).reshape(height, width, -1).transpose(2, 0, 1)  # (1 or 3, H, W)
     grey = len(pixels) == 1 or bool((pixels[0] == pixels[1]).all() and (pixels[1] == pixels[2]).all())
     if channels == 1 and len(pixels) == 3:
@@ -213,12 +213,15 @@ def _flatten(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Scaled to fit with its aspect kept, the rest filled with the picture's own mean colour."""
+def _fit(image: Image.Image, size: tuple[int, int], width: int, height: int) -> Image.Image:
+    """Scaled to fit with its aspect kept, the rest filled with the picture's own mean colour.
+
+    size: (height, width) of its file: of a narrow picture that was shrunk already the aspect is another.
+    """
     if image.size == (width, height):
         return image
-    scale = min(width / image.width, height / image.height)
-    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    scale = min(width / size[1], height / size[0])
+    inner = max(1, round(size[1] * scale)), max(1, round(size[0] * scale))
     scaled = image.resize(inner, Image.Resampling.BICUBIC)
     if inner == (width, height):
         return scaled
