@@ -148,7 +148,8 @@ def _spread(weight: Tensor, side: int) -> Tensor:
     axes = weight.dim() - 2
     for axis in range(2, 2 + axes):
         weight = weight.repeat_interleave(side, axis)
-    return weight / side**axes
+    spread: Tensor = weight / side**axes
+    return spread
 
 
 def _behind(layer: Whiten, wanted: Tensor, x: Tensor, mean: Tensor, known: Tensor) -> Tensor:

@@ -156,15 +156,20 @@ class Grid(nn.Module):
         which = which.clamp(max=len(sides) - 1)
         side, number = sides[which], numbers[which]  # (count, 2)
         within = slot - (ends - numbers.prod(1))[which]
-        row = (within / number[:, 0]).floor()
-        place = torch.stack([within - row * number[:, 0], row], 1)
-        first, last = side * (0.5 - OUT), size - side * (0.5 - OUT)
-        centre = torch.where(number > 1, first + place * ((last - first) / (number - 1).clamp(min=1)), size / 2)
+        across, down = number.unbind(1)
+        row = (within / across).floor()
+        column = within - row * across
+        aside = torch.where(row - (row / 2).floor() * 2 == 1, 0.25, -0.25)
+        shares = torch.stack(
+            [(column - (across - 1) / 2 + aside) / across, (row - (down - 1) / 2) / (down - 1).clamp(min=1)], 1
+        )
+        centre = size / 2 + shares * (size - side * (1 - 2 * OUT)).clamp(min=0)
         edge = size.repeat(2)
         return torch.minimum(torch.cat([centre - side / 2, centre + side / 2], 1).clamp(min=0), edge), is_there
 
     def _numbers(self, sides: Tensor, size: Tensor, step: Tensor) -> Tensor:
-        return ((size - sides * (1 - 2 * OUT)) / (sides * step)).ceil().clamp(min=1)
+        steps = sides * step * torch.tensor((2**0.5, 0.5**0.5), dtype=torch.float64)
+        return ((size - sides * (1 - 2 * OUT)).clamp(min=0) / steps).ceil().clamp(min=1)
 
 
 def inside(boxes: Tensor, edge: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def fit(x: Tensor, height: int, width: int) -> Tensor:
     picture = x.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
     rows, columns = length_of(picture, 2), length_of(picture, 3)
     factor = (torch.maximum(rows, columns) / (2 * larger(height, width))).floor().clamp(min=1)
-    scale = torch.minimum(width / (columns / factor).ceil(), height / (rows / factor).ceil())
+    scale = torch.minimum(width / columns, height / rows)
     across, is_column = shares(picture.shape[3], columns, scale, factor, width)
     down, is_row = shares(picture.shape[2], rows, scale, factor, height)
     fitted = levels(down @ levels(picture @ across.T))  # (B, 3, height, width)
@@ -57,10 +57,10 @@ def levels(x: Tensor) -> Tensor:
 def shares(size: int, length: Tensor, scale: Tensor, factor: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
     """(wanted, size) how much each place of an axis counts in each one of the result, and (wanted,) 1 where that is.
 
-    length: () the same as size. factor: () whole places whose mean is taken first. scale: () of what that leaves.
+    length: () the same as size. factor: () whole places whose mean is taken first. scale: () of the picture.
     """
     small = (length / factor).ceil()
-    inner = (small * scale).round().clamp(min=1)
+    inner = (length * scale).round().clamp(min=1)
     first = ((wanted - inner) / 2).floor()
     place = torch.arange(wanted, dtype=torch.float64) - first
     is_there = (place >= 0) & (place < inner)
