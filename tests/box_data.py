@@ -8,8 +8,8 @@ CROPPED = "conv 8 3/2, batchnorm, relu, conv 16 3, batchnorm, relu, pool 2, fc 3
 CLASSES = ("disc", "square")
 
 
-def make_voc(root, pictures=24, seed=0, size=(96, 72), classes=CLASSES, empty=()):
-    """A folder of pictures with one to three objects each. empty: those that get none. Returns it."""
+def make_voc(root, pictures=24, seed=0, size=(96, 72), classes=CLASSES, empty=(), tested=5):
+    """A folder of pictures with one to three objects each; empty: those without. The last `tested` are for testing."""
     random = np.random.default_rng(seed)
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
@@ -19,8 +19,9 @@ def make_voc(root, pictures=24, seed=0, size=(96, 72), classes=CLASSES, empty=()
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / "JPEGImages" / f"{i:03}.png")
         (root / "Annotations" / f"{i:03}.xml").write_text(annotation(f"{i:03}.png", size, boxes))
     names = [f"{i:03}\n" for i in range(pictures)]
-    for side, some in (("train", slice(0, -10)), ("val", slice(-10, -5)), ("test", slice(-5, None))):
-        (root / "ImageSets" / "Main" / f"{side}.txt").write_text("".join(names[some]))
+    train, val = names[: -tested - 5], names[-tested - 5 : -tested]
+    for side, some in (("train", train), ("val", val), ("test", names[-tested:])):
+        (root / "ImageSets" / "Main" / f"{side}.txt").write_text("".join(some))
     return root
 
 

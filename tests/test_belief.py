@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from glassnet.nets import belief, generating
+from glassnet.nets import belief, generating, whitened
 from glassnet.nets.belief import (
     blocks,
     contrastive,
@@ -20,7 +20,6 @@ from glassnet.nets.belief import (
     unblocked,
     upward,
     visible_mean,
-    whitening,
 )
 from glassnet.nets.layers import RBMS, ProbPool
 
@@ -243,11 +242,11 @@ def test_all_machines_together_settle_where_each_agrees_with_its_neighbours(monk
 
 
 def test_whitening_makes_neighbours_independent(monkeypatch):
-    monkeypatch.setattr(belief, "NOISE", 1e-3)  # as good as none, so that all of it is whitened
+    monkeypatch.setattr(whitened, "NOISE", 1e-3)  # as good as none, so that all of it is whitened
     made = torch.Generator().manual_seed(0)
     noise = torch.randn(60, 1, 40, 40, generator=made, dtype=torch.float64)
     smooth = torch.nn.functional.avg_pool2d(noise, 3, 1)
-    kernel = whitening(smooth, (9, 9))
+    kernel = whitened.whitening(smooth, (9, 9))
     white = torch.nn.functional.conv2d(smooth, kernel)
 
     def likeness(x, step):

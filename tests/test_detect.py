@@ -30,7 +30,7 @@ TYPED = {
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return make_voc(tmp_path_factory.mktemp("shapes") / "shapes", 60, empty=(3, 57))
+    return make_voc(tmp_path_factory.mktemp("shapes") / "shapes", 70, empty=(3, 67), tested=15)
 
 
 def read(root):
@@ -69,7 +69,7 @@ def model(engine, shapes, tmp_path_factory):
 
 def test_both_engines_find_made_up_shapes(model):
     _, outcome = model
-    assert outcome.test.map50 > 0.8, "squares and discs on a plain ground"
+    assert outcome.test.map50 > 0.75, "squares and discs on a plain ground"
     assert all(one.objects == sum((o.labels == k).sum() for o in outcome.test.objects)
                for k, one in enumerate(outcome.test.by_class))  # fmt: skip
 
@@ -119,7 +119,7 @@ def test_the_commands_train_ask_and_measure(engine, shapes, glassnet, tmp_path):
     told = json.loads(done.out)
     assert {"model", "kind", "net", "parameters", "classes", "examples", "test", "epochs", "seconds"} <= told.keys()
     assert told["kind"] == "boxes" and told["classes"] == ["disc", "square"] and told["engine"] == engine
-    assert told["examples"] == {"train": 50, "val": 5, "test": 5, "skipped": 0}
+    assert told["examples"] == {"train": 50, "val": 5, "test": 15, "skipped": 0}
     assert 0 <= told["test"]["map"] <= told["test"]["map50"] <= 1
     assert {"config.json", "model.safetensors", "metrics.json", "report.html", "README.md", "SHA256SUMS"} <= {
         path.name for path in (tmp_path / "m").iterdir()
@@ -136,7 +136,7 @@ def test_the_commands_train_ask_and_measure(engine, shapes, glassnet, tmp_path):
         assert 0 <= x1 < x2 <= 96 and 0 <= y1 < y2 <= 72 and box["class"] in told["classes"] and 0 < box["score"] <= 1
     assert [box["score"] for box in one["boxes"]] == sorted((b["score"] for b in one["boxes"]), reverse=True)
     plain = glassnet("predict", "m", shapes / "JPEGImages", "--top", 1)
-    assert plain.code == 0 and plain.out.count(".png   ") == 60
+    assert plain.code == 0 and plain.out.count(".png   ") == 70
 
     measured = glassnet("evaluate", "m", shapes, "--json")
     figures = json.loads(measured.out)

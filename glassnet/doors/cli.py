@@ -123,7 +123,7 @@ def explain(model: Path, asked: str, out: Path | None, right: str | None, json: 
 @glassnet.command()
 @model_argument
 @click.option("--data", metavar="DATA", help="The examples to look at; what the model learnt from unless given.")
-@out_option("Where the page goes; features-MODEL.html unless given.")
+@out_option("Where the page goes; features-MODEL.html unless given. A .png: what rbm layers learnt.")
 @settings(Reading)
 @as_json
 def features(model: Path, data: str | None, out: Path | None, reading: Reading, json: bool) -> None:

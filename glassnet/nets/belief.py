@@ -18,13 +18,13 @@ from torch.nn import functional
 from glassnet.data.loader import Batch
 from glassnet.nets.layers import ProbPool, Rbm, Whiten
 from glassnet.nets.network import Criterion, Phase
+from glassnet.nets.whitened import whitening
 
 SPARSE = (0.01, 0.005)  # mean chance of a hidden unit to be on: of the first machine, of those above
 PULL = 5.0  # of the biases towards it, as a multiple of what the data want
 STEPS, BATCH, RATES = (2000, 400), 4, (0.1, 0.3)  # of the first machine's training, of the others'
 MOMENTUM = 0.9
-NOISE = 0.2  # added to the variance of each direction, of their mean
-ROWS = 200_000  # patches that the whitening is found from
+FAINT = 0.05  # spread of the lowest machine's first weights
 PIECES, STRONG = 8, 0.7  # drawn for each feature that begins; share of them, the strongest, that may be one
 SOME, SETTLING = 64, 30  # examples and rounds that the first biases are found with
 DOWN = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -210,41 +210,34 @@ def _phase(one: Machine, number: int) -> Phase:
             kernel = one.below[0].get_buffer("weight")
             kernel.copy_(whitening(x, kernel.shape[2:]))
             one.below[0].get_buffer("mean").copy_(x.mean(0))
-        start(one.rbm, one.visible(x), one.side, sparse, number)
+        visible = one.visible(x)
+        if first:
+            faint(one.rbm, number)
+        else:
+            take_pieces(one.rbm, visible, number)
+        settle(one.rbm, visible, one.side, sparse)
 
     moved = tuple(one.rbm.parameters())
     return Phase(one.name, loss, moved, begin, STEPS[0 if first else 1], BATCH, RATES[0 if first else 1])
 
 
 @torch.no_grad()
-def whitening(x: Tensor, size: Sequence[int]) -> Tensor:
-    """(C, C, *size) the kernel that makes the values of a patch independent and equally strong, of its middle alone.
-
-    x: (N, C, *S). Zero-phase whitening: Bell and Sejnowski 1997, "The independent components of natural scenes are edge
-    filters", section 2. What varies little is amplified less (NOISE), so that noise does not drown the rest.
-    """
-    shape = (x.shape[1], *size)
-    rows = patches(x, size).flatten(0, 1).flatten(1).double()
-    rows = rows[:: max(1, len(rows) // ROWS)]
-    rows = rows - rows.mean(0)
-    variance, directions = torch.linalg.eigh(rows.T @ rows / len(rows))
-    scale = (variance + NOISE * variance.mean()).rsqrt()
-    whole = (directions * scale) @ directions.T
-    middle = [channel * math.prod(size) + _middle(size) for channel in range(shape[0])]
-    kernel: Tensor = whole[middle].reshape(shape[0], *shape).to(x.dtype)
-    return kernel
+def faint(rbm: Rbm, seed: int) -> None:
+    """Features that are faint noise, as the lowest machine starts: its features are small, and learnt in many steps."""
+    made = torch.Generator().manual_seed(seed)
+    rbm.weight.copy_(torch.randn(rbm.weight.shape, generator=made) * FAINT)
 
 
 @torch.no_grad()
-def start(rbm: Rbm, v: Tensor, side: int, sparse: float, seed: int) -> None:
-    """Gives a machine what it starts from: pieces of its visible maps as features, biases that make them sparse.
+def take_pieces(rbm: Rbm, v: Tensor, seed: int) -> None:
+    """Pieces of the visible maps (N, C, *S) as features, as the machines above start.
 
     A feature that is like something that occurs is drawn to what is common in such things within some hundred steps;
-    from noise it takes thousands. v: (N, C, *S).
+    from noise it takes thousands.
     """
     made = torch.Generator().manual_seed(seed)
-    mean = v.transpose(0, 1).flatten(1).mean(1)  # (C,)
     axes = (1, -1, *[1] * (v.dim() - 2))
+    mean = v.transpose(0, 1).flatten(1).mean(1)  # (C,)
     size = [min(kernel, length) for kernel, length in zip(rbm.kernel_size, v.shape[2:], strict=True)]
     pieces = []
     for i in torch.randint(len(v), (PIECES * rbm.out_channels,), generator=made).tolist():
@@ -257,6 +250,13 @@ def start(rbm: Rbm, v: Tensor, side: int, sparse: float, seed: int) -> None:
     chosen = chosen / chosen.flatten(1).norm(dim=1).clamp(min=1e-6).reshape(-1, *[1] * (v.dim() - 1))
     rbm.weight.zero_()
     rbm.weight[(slice(None), slice(None), *(slice(0, k) for k in size))] = chosen.to(rbm.weight)
+
+
+@torch.no_grad()
+def settle(rbm: Rbm, v: Tensor, side: int, sparse: float) -> None:
+    """Biases with which visible units (N, C, *S) are as often on as they are, and hidden ones as they should."""
+    axes = (1, -1, *[1] * (v.dim() - 2))
+    mean = v.transpose(0, 1).flatten(1).mean(1)  # (C,)
     rbm.visible.copy_(mean if rbm.real else mean.clamp(1e-4, 1 - 1e-4).logit())
     assert rbm.bias is not None, "features have a bias"
     rbm.bias.zero_()
@@ -264,20 +264,3 @@ def start(rbm: Rbm, v: Tensor, side: int, sparse: float, seed: int) -> None:
     for _ in range(SETTLING):
         on = hidden_chances(inputs + rbm.bias.reshape(axes), side).transpose(0, 1).flatten(1).mean(1)
         rbm.bias += (math.log(sparse) - on.clamp(min=1e-6).log()) / 2
-
-
-def patches(x: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, places, C, *size) every patch of examples (N, C, *S)."""
-    axes = len(size)
-    for axis, length in enumerate(size, 2):
-        x = x.unfold(axis, length, 1)  # (N, C, *S', *size)
-    order = (0, *range(2, 2 + axes), 1, *range(2 + axes, 2 + 2 * axes))
-    return x.permute(order).flatten(1, axes)
-
-
-def _middle(size: Sequence[int]) -> int:
-    """The number of a patch's middle place, the last axis running fastest."""
-    at = 0
-    for length in size:
-        at = at * length + length // 2
-    return at

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glassnet.nets.convnet import ConvNet
+from glassnet.nets.whitened import patches
 
 EXAMPLES = 2000  # that patches are taken of
 LEAST = 5e-4  # added to each direction's variance, so that those without any are not blown up
@@ -29,12 +30,7 @@ def whiten(net: ConvNet, x: Tensor) -> None:
     kernels = _kernels(net)
     assert kernels is not None and can_be_whitened(net), "only such a layer"
     shape = kernels.shape[1:]  # (C, *k)
-    patches = x
-    for axis, size in enumerate(shape[1:], 2):
-        patches = patches.unfold(axis, size, 1)  # (N, C, *S', *k)
-    axes = len(shape) - 1
-    order = (0, *range(2, 2 + axes), 1, *range(2 + axes, 2 + 2 * axes))
-    rows = patches.permute(order).reshape(-1, math.prod(shape)).double()  # (n, C * k)
+    rows = patches(x, shape[1:]).reshape(-1, math.prod(shape)).double()  # (n, C * k)
     variance, directions = torch.linalg.eigh(rows.T @ rows / len(rows))
     found = (directions / (variance + LEAST).sqrt()).T.flip(0).reshape(-1, *shape)  # the widest direction first
     kernels.copy_(torch.cat([found, -found]).to(kernels.dtype))

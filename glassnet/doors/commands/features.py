@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from glassnet import files
 from glassnet.config import Reading
-from glassnet.doors.card import read_card
+from glassnet.doors.card import Card, read_card
 from glassnet.doors.commands import output_file, print_json, title, typed
 from glassnet.doors.material import find_material, refuse_detector
+from glassnet.errors import GlassnetError
 from glassnet.steps import finish
 from glassnet.words import by, clipped
 
@@ -25,7 +27,10 @@ def features(folder: Path, data: str | None, out: Path | None, reading: Reading,
     """Leaves a page; what each feature answers to is the JSON."""
     card = read_card(folder)
     refuse_detector(card, str(folder))
-    page = output_file(out, f"features-{title(str(folder))}.html", ".html", ".htm")
+    page = output_file(out, f"features-{title(str(folder))}.html", ".html", ".htm", ".png")
+    if page.suffix.lower() == ".png":
+        _draw(folder, card, page, json)
+        return
     source, named = find_material(card, data, reading)
     from glassnet.doors.screen import console, fact, line, read
 
@@ -47,6 +52,23 @@ def features(folder: Path, data: str | None, out: Path | None, reading: Reading,
     shown = Path(found.roof.features[0].patches[0].name)  # what it takes for its first class most
     examples = [shown] if shown.is_file() else list(find_examples(str(folder), card.data).values())
     screen.print(fact("next", typed("glassnet", "explain", folder, examples[0] if examples else "FILE"), "bold"))
+
+
+def _draw(folder: Path, card: Card, path: Path, json: bool) -> None:
+    """Leaves a picture of what the net learnt without labels. Raises GlassnetError where it learnt nothing so."""
+    if not any(word.strip().startswith("rbm ") for word in card.net.split(",")):
+        found = "a net that learnt with labels alone"
+        fix = "Write the page: --out features.html"
+        raise GlassnetError("--out", expected="a net with `rbm` layers for a .png", found=found, fix=fix)
+    from glassnet.doors.model import Model
+    from glassnet.doors.screen import console, fact
+    from glassnet.explaining.hierarchy_picture import hierarchy_picture
+
+    files.write_file(path, hierarchy_picture(Model.load(folder).net, title(str(folder))))
+    if json:
+        print_json({"picture": str(path)})
+        return
+    console(json).print(fact("picture", str(path)))
 
 
 def _print(screen: Console, found: Features) -> None:
