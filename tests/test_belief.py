@@ -21,7 +21,9 @@ from glassnet.nets.belief import (
     upward,
     visible_mean,
 )
-from glassnet.nets.layers import RBMS, ProbPool
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.layers import RBMS, ProbPool, Whiten
+from glassnet.nets.text import parse
 
 SIDE = 2
 
@@ -255,3 +257,56 @@ def test_whitening_makes_neighbours_independent(monkeypatch):
     assert abs(likeness(smooth, 1)) > 0.6
     assert abs(likeness(white, 1)) < 0.1 and abs(likeness(white, 2)) < 0.1
     assert torch.allclose(kernel[0, 0], kernel[0, 0].flip(0, 1), atol=0.05), "no phase: the same to all sides"
+
+
+def test_principal_directions_are_those_of_the_covariance():
+    x = some(30, 2, 3, 3)
+    directions, variance, alone = whitened.principal(x, 5)
+    rows = (x - x.mean(0)).flatten(1)
+    values, vectors = torch.linalg.eigh(rows.T @ rows / 30)
+    found = directions.flatten(1)
+    assert torch.allclose(found @ found.T, torch.eye(5, dtype=x.dtype), atol=1e-9)
+    assert torch.allclose((found @ vectors[:, -5:]).abs().sum(1), torch.ones(5, dtype=x.dtype), atol=1e-6)
+    assert torch.allclose(alone, values[:-5].mean(), atol=1e-9)
+    assert torch.allclose(variance, values.flip(0)[:5] - alone, atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_example_or_two_give_no_more_directions_than_there_are(count):
+    directions, variance, alone = whitened.principal(some(count, 1, 4, 4), 3)
+    assert torch.isfinite(directions).all() and (variance[count - 1 :] == 0).all() and alone > 0
+
+
+def test_what_is_likely_is_the_mean_given_what_is_known(monkeypatch):
+    """Of a normal distribution whose covariance is written out."""
+    monkeypatch.setattr(generating, "SPREADS", 1)
+    layer = Whiten((1, 4, 4), 3).double()
+    examples = some(40, 1, 4, 4)
+    directions, variance, alone = whitened.principal(examples, len(layer.directions))
+    mean = examples.mean(0)
+    layer.directions, layer.variance, layer.alone, layer.mean = directions, variance, alone, mean
+    known = torch.arange(16).reshape(4, 4) % 3 > 0
+    x = some(2, 1, 4, 4, seed=9)
+    flat, at = directions.flatten(1), known.flatten()
+    covariance = flat.T @ torch.diag(variance) @ flat + alone * torch.eye(16, dtype=x.dtype)
+    given = (x - mean).flatten(1)[:, at]
+    wanted = covariance[~at][:, at] @ torch.linalg.solve(covariance[at][:, at], given.T)
+    found = generating.likely(layer, x, known)
+    assert torch.allclose(found[:, :, ~known], wanted.T[:, None] + mean[:, ~known], atol=1e-9)
+
+
+def test_what_is_filled_in_is_nearer_than_the_mean_where_halves_go_together():
+    """Bars that go all the way across: the hidden half follows from the other one."""
+    made = torch.Generator().manual_seed(0)
+    rows = torch.randn(80, 1, 16, 1, generator=made).expand(80, 1, 16, 16).contiguous()
+    net = ConvNet(parse("whiten 3, rbm 8 4 valid, probpool 2, batchnorm, fc"), (1, 16, 16), 2, 0)
+    net.phases()[0].begin(rows[:60])
+    known = (torch.arange(16) < 8).expand(16, 16)
+    x = rows[60:]
+    found = generating.complete(net, x, known)
+    mean = next(iter(net.children())).mean
+
+    def error(y):
+        return float(((y - x)[..., ~known] ** 2).mean())
+
+    assert error(found) < 0.5 * error(mean.expand_as(x))

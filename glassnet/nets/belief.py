@@ -18,7 +18,7 @@ from torch.nn import functional
 from glassnet.data.loader import Batch
 from glassnet.nets.layers import ProbPool, Rbm, Whiten
 from glassnet.nets.network import Criterion, Phase
-from glassnet.nets.whitened import whitening
+from glassnet.nets.whitened import principal, whitening
 
 SPARSE = (0.01, 0.005)  # mean chance of a hidden unit to be on: of the first machine, of those above
 PULL = 5.0  # of the biases towards it, as a multiple of what the data want
@@ -207,9 +207,7 @@ def _phase(one: Machine, number: int) -> Phase:
 
     def begin(x: Tensor) -> None:
         if first and one.below and isinstance(one.below[0], Whiten):
-            kernel = one.below[0].get_buffer("weight")
-            kernel.copy_(whitening(x, kernel.shape[2:]))
-            one.below[0].get_buffer("mean").copy_(x.mean(0))
+            _look_over(one.below[0], x)
         visible = one.visible(x)
         if first:
             faint(one.rbm, number)
@@ -219,6 +217,15 @@ def _phase(one: Machine, number: int) -> Phase:
 
     moved = tuple(one.rbm.parameters())
     return Phase(one.name, loss, moved, begin, STEPS[0 if first else 1], BATCH, RATES[0 if first else 1])
+
+
+def _look_over(layer: Whiten, x: Tensor) -> None:
+    """Gives the lowest layer what it takes from examples (N, C, *S)."""
+    kernel, directions = layer.get_buffer("weight"), layer.get_buffer("directions")
+    found = principal(x, len(directions))
+    parts = (whitening(x, kernel.shape[2:]), x.mean(0), *found)
+    for name, part in zip(("weight", "mean", "directions", "variance", "alone"), parts, strict=True):
+        layer.get_buffer(name).copy_(part)
 
 
 @torch.no_grad()

@@ -26,11 +26,11 @@ from glassnet.nets.belief import (
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.layers import Whiten
 
-ROUNDS = 12  # of looking up, looking down and filling in
-SWEEPS = 3  # through the machines in each
-SETTLED = 10  # rounds of the highest machine
+SWEEPS = 1  # through the machines: more let them forget what they looked at
 STEPS = 12  # of the conjugate gradients that find the pixels behind whitened values
-TRUST = 0.1  # of the mean example, beside whitened values
+TRUST = 0.2  # of what is likely of single pixels, beside whitened values
+SPREADS = 48  # pixels, about, that go along with one that the directions leave out: each tells that little less
+CLEAREST = 10.0  # times, at most, that contrast is lifted
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Bases:
 
 
 def has_machines(net: nn.Module) -> bool:
-    """Whether a net learnt features without labels, and so can draw and fill in."""
+    """Whether a net learnt features without labels, and so can draw them."""
     return bool(machines(list(net.named_children())))
 
 
@@ -63,49 +63,52 @@ def bases(net: ConvNet) -> tuple[Bases, ...]:
 
 
 @torch.no_grad()
-def complete(net: ConvNet, x: Tensor, known: Tensor, rounds: int = ROUNDS) -> Tensor:
+def complete(net: ConvNet, x: Tensor, known: Tensor) -> Tensor:
     """(B, C, *S) examples with what is hidden filled in. x: (B, C, *S), normalised. known: (*S) bool, what is given.
 
-    Round by round: what is there goes up; each block of hidden units expects what it gets from below and what the
-    machine above expects of it, by mean field (section 3.6); what the lowest machine then expects is turned into values
-    that agree with what is given. Hidden values begin as those of the mean training example.
+    What is coarse, which whitening takes away, is what is likely beside what is given (`likely`). Its hidden part is
+    brought to the contrast of the rest, for what is likely on the whole is fainter than any example; then all machines
+    together say what they expect, each block from below and from above by mean field (section 3.6), and the values that
+    agree best with both are taken.
     """
     stack = machines(list(net.named_children()))
-    first = next(iter(net.children()))
-    assert stack and isinstance(first, Whiten), "a net that can fill in"
-    mean = first.get_buffer("mean").expand_as(x)
-    filled = torch.where(known, x, mean)
-    for _ in range(rounds):
-        whitened = first.filtered(filled)
-        gain = first.gain(whitened)
-        expected = imagined(stack, whitened * gain, known)
-        filled = _behind(first, expected / gain, torch.where(known, x, mean), mean, known)
-    return filled
+    first = whitener(net)
+    assert stack and first is not None, "a net that can fill in"
+    coarse = torch.where(known, x, likely(first, x, known))
+    whitened = first.filtered(coarse)
+    even = whitened * _lift(whitened, _centres(known, tuple(whitened.shape[2:])))
+    gain = first.gain(even)
+    return _behind(first, expect(stack, even * gain) / gain, coarse, known)
 
 
-def imagined(stack: Sequence[Machine], v: Tensor, known: Tensor) -> Tensor:
-    """(B, C, *S) visible units of the lowest machine: where known as they are, elsewhere as the machines above expect.
-
-    The highest machine settles between what is known of its visible units and what it expects of the others, as an
-    associative memory does; then each below it is asked what its units look like: Hinton, Osindero, Teh 2006, "A fast
-    learning algorithm for deep belief nets", section 3.
+def likely(first: Whiten, x: Tensor, known: Tensor) -> Tensor:
+    """(B, C, *S) the examples that are likeliest given what is known of them, if examples are spread normally around
+    their mean along the directions in which the training examples differ most: Tipping, Bishop 1999, "Probabilistic
+    principal component analysis", section 3.
     """
-    seen, chances = [v], []
-    for one in stack:
-        chances.append(hidden_chances(upward(one.rbm, seen[-1]), one.side))
-        seen.append(_pooled(chances[-1], one.side))
-    top = stack[-1]
-    is_known = _centres(known, tuple(seen[-2].shape[2:]))
-    visible = seen[-2]
-    for _ in range(SETTLED):
-        on = hidden_chances(upward(top.rbm, visible), top.side)
-        visible = torch.where(is_known, seen[-2], visible_mean(top.rbm, on))
-    for i in reversed(range(len(stack) - 1)):
-        one, size = stack[i], tuple(chances[i].shape[2:])
-        even = _each(visible, one.side, size) / one.side ** len(size)
-        on = torch.where(_centres(known, size), chances[i], even)
-        visible = torch.where(_centres(known, tuple(seen[i].shape[2:])), seen[i], visible_mean(one.rbm, on))
-    return visible
+    mean, every = first.get_buffer("mean"), first.get_buffer("directions").flatten(1)  # (R, C * S)
+    given = known.expand(mean.shape).flatten()
+    alone = first.get_buffer("alone") * SPREADS
+    some = every[:, given]
+    weighed = torch.diag(alone / first.get_buffer("variance").clamp(min=1e-9)) + some @ some.T
+    along = torch.linalg.solve(weighed, some @ (x - mean).flatten(1)[:, given].T).T  # (B, R)
+    found: Tensor = (along @ every).reshape(x.shape) + mean
+    return found
+
+
+def whitener(net: ConvNet) -> Whiten | None:
+    """The first layer of a net, if it whitens: only then can hidden parts be filled in."""
+    first = next(iter(net.children()), None)
+    return first if isinstance(first, Whiten) else None
+
+
+def _lift(whitened: Tensor, seen: Tensor) -> Tensor:
+    """(B, 1, *S) what brings the unseen values of each example to the strength of the seen ones. seen: (*S) bool."""
+    if bool(seen.all()) or not bool(seen.any()):
+        return whitened.new_ones(())
+    strong, faint = ((whitened[..., at] ** 2).mean((1, 2)).sqrt() for at in (seen, ~seen))  # (B,)
+    ratio = (strong / faint.clamp(min=1e-6)).clamp(1, CLEAREST).reshape(-1, *[1] * (whitened.dim() - 1))
+    return torch.where(seen, 1.0, ratio)
 
 
 def _centres(known: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -152,21 +155,20 @@ def _spread(weight: Tensor, side: int) -> Tensor:
     return spread
 
 
-def _behind(layer: Whiten, wanted: Tensor, x: Tensor, mean: Tensor, known: Tensor) -> Tensor:
-    """(B, C, *S) the examples whose filtered values come nearest to `wanted`, given what is known and near the mean.
+def _behind(layer: Whiten, wanted: Tensor, coarse: Tensor, known: Tensor) -> Tensor:
+    """(B, C, *S) the examples whose filtered values come nearest to `wanted`, near `coarse`, as given where known.
 
-    Least squares by conjugate gradients over what is not known. x: where to begin.
+    Least squares by conjugate gradients over what is not known.
     """
-    kernel, axes, hidden = layer.get_buffer("weight"), x.dim() - 2, ~known
+    kernel, axes, hidden = layer.get_buffer("weight"), coarse.dim() - 2, ~known
     trust = TRUST * float((kernel**2).sum() / kernel.shape[0])
 
     def normal(step: Tensor) -> Tensor:
         back: Tensor = DOWN[axes](layer.filtered(step), kernel, None)
         return (back + trust * step) * hidden
 
-    start = DOWN[axes](wanted - layer.filtered(x), kernel, None) + trust * (mean - x)
-    residual = start * hidden
-    step, direction = torch.zeros_like(x), residual.clone()
+    residual = DOWN[axes](wanted - layer.filtered(coarse), kernel, None) * hidden
+    step, direction = torch.zeros_like(coarse), residual.clone()
     before = _dot(residual, residual)
     for _ in range(STEPS):
         turned = normal(direction)
@@ -176,7 +178,7 @@ def _behind(layer: Whiten, wanted: Tensor, x: Tensor, mean: Tensor, known: Tenso
         now = _dot(residual, residual)
         direction = residual + now / before.clamp(min=1e-12) * direction
         before = now
-    return x + step
+    return coarse + step
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -27,6 +28,7 @@ NORMS: dict[int, type[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]] = {
 FILTERS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 CONTRAST = 3.0  # of whitened examples, in spreads of a visible unit around what is expected of it
 FLATTEST = 1e-4  # mean square below which an example has no contrast to speak of
+DIRECTIONS, DIRECTED = 64, 2**20  # in which examples differ most: how many, and values of all of them, at most
 
 
 class Add(nn.Module):
@@ -127,13 +129,19 @@ class Whiten(nn.Module):
     """Neighbours made independent by a convolution that isn't trained, then each example brought to one contrast.
 
     x: (B, C, *S). Returns (B, C, *S - size + 1), each example with a root mean square of CONTRAST. weight: (C, C,
-    *size), of no effect at first. mean: (C, *S) the mean example, from which hidden parts are filled in.
+    *size), of no effect at first. What hidden parts are filled in from: mean (C, *S), the mean example; directions
+    (R, C, *S) in which examples differ most, of length 1; their variance (R,); that of a value beside them, alone ().
     """
 
     def __init__(self, shape: tuple[int, ...], size: int) -> None:
         super().__init__()
         channels, axes = shape[0], len(shape) - 1
+        many = math.prod(shape)
+        count = max(1, min(DIRECTIONS, many // 4, DIRECTED // many))
         self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("directions", torch.zeros(count, *shape))
+        self.register_buffer("variance", torch.zeros(count))
+        self.register_buffer("alone", torch.ones(()))
         weight = torch.zeros(channels, channels, *[size] * axes)
         for channel in range(channels):
             weight[(channel, channel, *[size // 2] * axes)] = 1

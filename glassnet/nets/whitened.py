@@ -1,4 +1,6 @@
-"""Patches of examples, and the kernel that makes neighbouring values independent, found in them. Knows no layers."""
+"""What is found in examples before anything is learnt: the kernel that makes neighbours independent, and the directions
+in which whole examples differ most. Knows no layers.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +31,23 @@ def whitening(x: Tensor, size: Sequence[int]) -> Tensor:
     middle = [channel * math.prod(size) + _middle(size) for channel in range(shape[0])]
     kernel: Tensor = whole[middle].reshape(shape[0], *shape).to(x.dtype)
     return kernel
+
+
+@torch.no_grad()
+def principal(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The directions in which examples (N, C, *S) differ most: (count, C, *S), of length 1; their variances (count,);
+    and () the variance that is left to each value beside them. Those that there are too few examples for are 0.
+    """
+    rows = (x - x.mean(0)).flatten(1).double()
+    values, directions = torch.linalg.eigh(rows @ rows.T / len(rows))  # (N,), (N, N): as many as examples
+    kept = min(count, len(rows) - 1)
+    variance = values.flip(0).clamp(min=0)[:kept]
+    along = (directions.flip(1)[:, :kept].T @ rows) / (variance * len(rows)).clamp(min=1e-12).sqrt()[:, None]
+    alone = (values.clamp(min=0).sum() - variance.sum()) / max(1, rows.shape[1] - kept)
+    found, spread = x.new_zeros(count, *x.shape[1:]), x.new_zeros(count)
+    found[:kept] = along.reshape(-1, *x.shape[1:]).to(x.dtype)
+    spread[:kept] = (variance - alone).clamp(min=0).to(x.dtype)
+    return found, spread, alone.clamp(min=1e-6).to(x.dtype)
 
 
 def patches(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -25,7 +25,7 @@ from glassnet.training.optimizers import optimizers_of, restore, shares_of
 from glassnet.training.recipe import Recipe
 
 AVERAGED = 2  # epochs
-SOME = 256  # examples that a phase without labels begins from, and is judged by
+SOME = 512  # examples that a phase without labels begins from, and is judged by
 
 
 @dataclass(frozen=True)
