@@ -46,7 +46,7 @@ peers: $(READY)
 	$(BIN)/python -m benchmarks.against $(if $(CIFAR10),--cifar $(CIFAR10))
 
 pictures: $(READY)
-	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python -m docs.make_pictures
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .glassnet

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks import shapes
+
 PICTURES = Path(__file__).parent / "pictures"
 CHROMIUM = "/usr/bin/chromium"
 LONG_MS = 300_000
@@ -29,6 +31,7 @@ def main() -> None:
         glassnet("features", "models/digits", "--out", "features.html", cwd=work)
         page(browser, work / "features.html", "features", 1180)
         page(browser, work / "models" / "digits" / "report.html", "report", 1180)
+        detector(browser, work)
         with serving(work) as address:
             draw(opened(browser, address + "draw", 1100))
             look(opened(browser, address + "look#conv1/1/5/5"))
@@ -36,6 +39,14 @@ def main() -> None:
             ask(opened(browser, address + "ask?net=digits", 1000), work / "models" / "digits" / "examples" / "3.png")
             check(opened(browser, address + "check?data=digits", 1100))
         browser.close()
+
+
+def detector(browser: Browser, work: Path) -> None:
+    """Why each shape on a picture was found."""
+    shapes.write(work / "shapes", 240)
+    glassnet("train", "shapes", "--out", "models/shapes", cwd=work)
+    glassnet("explain", "models/shapes", "shapes/pictures/022.png", "--out", "found.html", cwd=work)
+    page(browser, work / "found.html", "detector", 1180)
 
 
 def draw(tab: Page) -> None:
