@@ -1,7 +1,7 @@
 """How well hidden halves are filled in: `python -m benchmarks.completion MODEL DATA [--json] [--out X.png]`.
 
-For the test examples of DATA, each half hidden in turn: root mean squared error of what is filled in, in values of
-the files (0 to 255 for pictures), with a 95 % interval over the examples (bootstrapped). Beside it: the mean training
+For the test pictures of DATA, each half hidden in turn: root mean squared error of what is filled in, in values of
+the files (0 to 255), with a 95 % interval over the examples (bootstrapped). Beside it: the mean training
 example, and what is likely without the machines (principal components of the training examples).
 """
 
@@ -17,22 +17,13 @@ from PIL import Image
 import glassnet as gn
 from glassnet.data.dataset import TEST, TRAIN
 from glassnet.doors.model import Model
+from glassnet.explaining.halves import known_halves
 from glassnet.nets.generating import complete, likely, whitener
 
 AT_ONCE = 64
 DRAWS = 1000
 SHOWN = 8  # examples of the picture
 Rows = dict[str, NDArray[np.float32]]
-
-
-def halves(size: tuple[int, ...]) -> dict[str, torch.Tensor]:
-    """(*size) bool by name: what is known while that half of a picture is hidden; of other grids each axis's halves."""
-    names = {2: (("top", "bottom"), ("left", "right"))}.get(len(size), [(f"{i}-", f"{i}+") for i in range(len(size))])
-    found = {}
-    for axis, (low, high) in enumerate(names):
-        early = torch.arange(size[axis]).reshape([-1 if i == axis else 1 for i in range(len(size))]) < size[axis] // 2
-        found[low], found[high] = (~early).expand(size), early.expand(size)
-    return found
 
 
 def filled(model: Model, x: torch.Tensor, known: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -65,7 +56,7 @@ def interval(squares: NDArray[np.float32]) -> tuple[float, float, float]:
 def draw(model: Model, x: torch.Tensor, path: Path) -> None:
     """A row a half: each example hidden, filled in, and whole."""
     rows = []
-    for known in halves(tuple(x.shape[2:])).values():
+    for known in known_halves(tuple(x.shape[2:])).values():
         with torch.no_grad():
             ends = filled(model, x, known)["filled in"]
         tiles = [t for i in range(len(x)) for t in (torch.where(known, x[i], 0.0), ends[i], x[i])]
@@ -93,7 +84,7 @@ def main() -> None:
     unit = float(np.mean(model.card.normalisation.std)) * dataset.full_scale
     found = {
         half: {name: interval(one) for name, one in errors(model, x, known, unit).items()}
-        for half, known in halves(dataset.shape[1:]).items()
+        for half, known in known_halves(dataset.shape[1:]).items()
     }
     if chosen.out:
         draw(model, x[np.linspace(0, len(x) - 1, SHOWN).astype(int)], chosen.out)

@@ -8,11 +8,13 @@ import torch
 from PIL import Image
 
 import glassnet as gn
+from benchmarks import cdbn_labels
 from glassnet.config import Training
 from glassnet.data.kinds import read
 from glassnet.doors.model import Model
 from glassnet.doors.run import Prepared, run
 from glassnet.errors import GlassnetError
+from glassnet.explaining.halves import halves
 from glassnet.nets import belief, generating, zoo
 from glassnet.nets.belief import hidden_chances, machines, upward
 from glassnet.nets.convnet import ConvNet
@@ -188,3 +190,47 @@ def test_pictures_in_colour_are_learnt_from(tmp_path):
     assert rbm.weight.shape == (6, 3, 5, 5)
     on = hidden_chances(upward(rbm, torch.zeros(1, 3, 18, 18)), 2)
     assert torch.isfinite(on).all()
+
+
+def test_each_half_of_a_picture_is_hidden_and_filled_in(learnt):
+    model = Model.load(learnt[0])
+    raw = read("digits").samples.x[3]
+    found = halves(model.net, model.look(raw[None]), raw)
+    assert [one.name for one in found] == ["top", "bottom", "left", "right"]
+    mean = next(iter(model.net.children())).mean.numpy()
+    scale = model.card.normalisation
+    pixels = (mean * scale.std[0] + scale.mean[0]) * 255
+    for one in found:
+        assert one.known.sum() == 32 and (one.filled[:, one.known] == raw[:, one.known]).all()
+        assert (one.hidden[:, ~one.known] == 128).all()
+        wanted = np.sqrt(((pixels.clip(0, 255) - raw)[:, ~one.known] ** 2).mean())
+        assert one.of_mean == pytest.approx(wanted, abs=0.1)
+        real = np.sqrt(((one.filled.astype(float) - raw)[:, ~one.known] ** 2).mean())
+        assert one.error == pytest.approx(real, abs=0.6), "rounded to bytes"
+
+
+def test_the_folder_and_the_pages_show_what_was_learnt_without_labels(learnt, glassnet, tmp_path):
+    with Image.open(learnt[0] / "hierarchy.png") as drawn:
+        assert drawn.width == 1600
+    image = next((learnt[0] / "examples").glob("*.png"))
+    told = json.loads(glassnet("explain", learnt[0], image, "--out", "why.html", "--json").out)
+    assert [one["hidden"] for one in told["halves"]] == ["top", "bottom", "left", "right"]
+    assert "half filled in" in (tmp_path / "why.html").read_text()
+    glassnet("features", learnt[0], "--out", "features.html")
+    assert 'class="hierarchy"' in (tmp_path / "features.html").read_text()
+
+
+def test_few_labels_are_compared(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["cdbn_labels", "digits", "--labels", "30", "--net", NET, "--json"])
+    cdbn_labels.main()
+    told = json.loads(capsys.readouterr().out)
+    assert told.keys() == {"error", "low", "high", "labels", "seconds"} and told["labels"] == 30
+    assert 0 <= told["low"] <= told["error"] <= told["high"] < 0.6
+
+
+def test_labels_are_drawn_as_many_of_each_class():
+    y = np.repeat([0, 1, 2], [50, 30, 20])
+    chosen = cdbn_labels.choose(y, np.arange(100), 12, 0)
+    assert np.bincount(y[chosen]).tolist() == [4, 4, 4] and len(set(chosen)) == 12
+    assert len(cdbn_labels.choose(y, np.arange(100), 1000, 0)) == 100
+    assert not np.array_equal(chosen, cdbn_labels.choose(y, np.arange(100), 12, 1))

@@ -202,3 +202,11 @@ def test_the_votes_are_the_last_layer():
     net = ConvNet(parse("conv 4 3, relu, fc 6, relu, fc"), (3, 8, 8), 3)
     assert net.votes is net.get_submodule("fc2")
     assert tuple(net.votes.weight.shape) == (3, 6)
+
+
+def test_weights_of_classes_count_in_the_precision_of_the_logits():
+    """Explanations ask a net in float64 that was trained in float32."""
+    logits, y = torch.tensor([[1.0, 2.0], [0.5, -1.0]], dtype=torch.float64), torch.tensor([0, 1])
+    weight = torch.tensor([1.0, 3.0])
+    each = torch.log_softmax(logits, 1)[[0, 1], y] * weight[y].double()
+    assert torch.allclose(Criterion(weight=weight).of(logits, y), -each.sum() / weight.sum().double(), atol=1e-12)

@@ -11,6 +11,7 @@ CONFIG, WEIGHTS, SEEN, SUMS = "config.json", "model.safetensors", "seen.npy", "S
 FAMILIARITY = "familiarity.safetensors"  # models have had it since they can say "none of these"
 EXPORTED = "model.onnx"
 METRICS, HISTORY, CARD, REPORT = "metrics.json", "history.csv", "README.md", "report.html"
+HIERARCHY = "hierarchy.png"  # of nets that learnt without labels
 CHECKPOINTS = "checkpoints"
 MODELS = Path("models")  # where models go unless told
 ROOM = 20_000_000  # bytes that a training needs at least

@@ -27,6 +27,7 @@ from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
 from glassnet.doors.readme import readme
 from glassnet.errors import Interrupted
+from glassnet.explaining.hierarchy_picture import draws, hierarchy_picture
 from glassnet.explaining.report import training_page
 from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
@@ -262,6 +263,10 @@ def _save(model: Model, outcome: Outcome, out: Path) -> Path | None:
         model.write(new)
         files.write_file(new / layout.REPORT, training_page(outcome, str(out)))
         files.write_file(new / layout.CARD, readme(outcome, out.name))
+        net = outcome.net
+        assert isinstance(net, ConvNet), "the plan builds ConvNets"
+        if draws(net):
+            files.write_file(new / layout.HIERARCHY, hierarchy_picture(net, out.name))
         made = write_examples(outcome, new / FOLDER)
     if made:
         return out / "examples" / made

@@ -29,8 +29,15 @@ def explain_json(one: Explanation, saliency: bool) -> dict[str, object]:
         "votes": {name: _class_votes(one, k) for k, name in enumerate(one.classes)},
         **_hidden(one),
         **_error(one),
+        **_halves(one),
         **({"saliency": [found.as_json() for found in one.saliency]} if saliency else {}),
     }
+
+
+def _halves(one: Explanation) -> dict[str, object]:
+    """How far off each half is that was hidden and filled in; nothing where the net can't."""
+    found = [{"hidden": half.name, "rmse": half.error, "mean_rmse": half.of_mean} for half in one.halves]
+    return {"halves": found} if found else {}
 
 
 def _strangeness(one: Explanation) -> dict[str, object]:

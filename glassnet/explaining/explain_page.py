@@ -14,6 +14,8 @@ import numpy as np
 from markupsafe import Markup
 
 from glassnet import __version__
+from glassnet.explaining import images
+from glassnet.explaining.halves import Half
 from glassnet.explaining.numbers import Shown, fits, packed, pass_numbers
 from glassnet.explaining.page import render, script
 from glassnet.explaining.saliency_maps import SaliencyMap
@@ -78,6 +80,16 @@ class ErrorView:
     loss: str
 
 
+@dataclass(frozen=True)
+class HalfView:
+    """A hidden half as the page shows it: two pictures as data URIs, and how far off."""
+
+    name: str
+    hidden: str
+    filled: str
+    words: str
+
+
 def explain_page(explanation: Explanation) -> str:
     """The page as text."""
     one, whole = explanation, fits(explanation.net, explanation.steps)
@@ -95,6 +107,7 @@ def explain_page(explanation: Explanation) -> str:
         "heats": [_heat(one, found) for found in one.saliency],
         "random_nets": counted(len(one.saliency[0].random), "net"),
         "error": _error(one),
+        "halves": [_half(half, one.scene.ink) for half in one.halves],
         "data": Markup(_script_safe(json.dumps(page_data(one, whole)))),
         "script": Markup(script("explain.js")),
         "whole": whole,
@@ -120,6 +133,11 @@ def page_data(explanation: Explanation, whole: bool) -> dict[str, object]:
         },
         "voted": None if one.voted is None else {"shape": one.voted.shape, "values": packed(one.voted)},
     }
+
+
+def _half(half: Half, ink: bool) -> HalfView:
+    words = f"off by {half.error:.0f} of 255; the mean picture by {half.of_mean:.0f}"
+    return HalfView(half.name, images.picture(half.hidden, ink), images.picture(half.filled, ink), words)
 
 
 def _lead(one: Explanation) -> str:

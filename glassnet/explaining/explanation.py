@@ -20,6 +20,7 @@ from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, seen, 
 from glassnet.explaining.explain_json import explain_json
 from glassnet.explaining.explain_page import explain_page
 from glassnet.explaining.explain_picture import explain_picture
+from glassnet.explaining.halves import Half, fills_in, halves
 from glassnet.explaining.saliency import occlusion
 from glassnet.explaining.saliency_maps import SaliencyMap, saliency_maps
 from glassnet.explaining.scene import Scene
@@ -83,6 +84,11 @@ class Explanation:
         """Which places the answer hangs on, by each method, made when it is first asked for."""
         known = {"occlusion": self.occluded} if self.occluded.any() else {}
         return saliency_maps(self.net, self.x, self.answer, self.scene.piece, len(self.views) > 1, known)
+
+    @cached_property
+    def halves(self) -> tuple[Half, ...]:
+        """Each half hidden and filled in; none where the net learnt nothing without labels."""
+        return halves(self.net, self.x, self.raw) if fills_in(self.net, self.raw) else ()
 
     @property
     def error(self) -> ErrorTable | None:

@@ -19,6 +19,7 @@ from glassnet.data import pictures
 from glassnet.data.dataset import Array
 from glassnet.data.kinds import KINDS
 from glassnet.explaining import images
+from glassnet.explaining.hierarchy_picture import draws, hierarchy_picture
 from glassnet.explaining.page import render, script
 from glassnet.words import by, counted, percent
 
@@ -119,6 +120,13 @@ def features_page(found: Features) -> str:
     return text
 
 
+def _hierarchy(found: Features) -> str:
+    """What was learnt without labels as a data URI; empty where nothing was."""
+    if not draws(found.net):
+        return ""
+    return "data:image/png;base64," + base64.b64encode(hierarchy_picture(found.net, found.model)).decode()
+
+
 def _page(found: Features, gallery: Gallery, most: int, patches: int, context: bool) -> str:
     data = page_data(found, gallery, most, patches, context)
     count = sum(len(layer.features) for layer in found.layers)
@@ -133,6 +141,7 @@ def _page(found: Features, gallery: Gallery, most: int, patches: int, context: b
         "about": found.about,
         "all_shown": shown == count,
         "shown": counted(shown, "feature"),
+        "hierarchy": _hierarchy(found),
         "drawn": any(one.exciting for layer in found.levels for one in layer.features),
         "one": kind.one,
         "spelt": kind.looked_up,

@@ -23,7 +23,8 @@ class Criterion:
     def of(self, logits: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy, the mean over a batch. logits: (B, K). y: (B,)."""
         exact = logits if logits.dtype == torch.float64 else logits.float()  # never in half precision
-        return functional.cross_entropy(exact, y, weight=self.weight, label_smoothing=self.smoothing)
+        weight = None if self.weight is None else self.weight.to(exact.dtype)
+        return functional.cross_entropy(exact, y, weight=weight, label_smoothing=self.smoothing)
 
 
 PLAIN = Criterion()
