@@ -28,6 +28,7 @@ NORMS: dict[int, type[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]] = {
 FILTERS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 CONTRAST = 3.0  # of whitened examples, in spreads of a visible unit around what is expected of it
 FLATTEST = 1e-4  # mean square below which an example has no contrast to speak of
+LEAST_INPUT = -30.0  # of a hidden unit: it is as good as never on. Chances below 1e-38 make a processor crawl
 DIRECTIONS, DIRECTED = 64, 2**20  # in which examples differ most: how many, and values of all of them, at most
 
 
@@ -173,7 +174,7 @@ class ProbPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         short = [pad for size in reversed(x.shape[2:]) for pad in (0, (-size) % self.side)]
-        x = functional.pad(x, short, value=-1e30)  # nothing is beyond the edge
+        x = functional.pad(x.clamp(min=LEAST_INPUT), short, value=-1e30)  # nothing is beyond the edge
         for axis in range(2, x.dim()):
             x = x.reshape(*x.shape[:axis], -1, self.side, *x.shape[axis + 1 :]).logsumexp(axis + 1)
         return x.sigmoid()

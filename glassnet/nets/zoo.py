@@ -86,7 +86,9 @@ def belief(shape: tuple[int, ...]) -> Spec:
     Lee et al. 2009, section 4.
     """
     longer = max(shape[1:])
-    if longer >= 48:
+    if len(shape) == 4 and longer >= 12:  # of a cube a kernel sees many more values than of a square
+        text = "whiten 1, rbm 32 5 valid, probpool 2, rbm 32 3, probpool 2"
+    elif longer >= 48:
         text = "whiten 9, rbm 24 10 valid, probpool 2, rbm 40 8, probpool 2, rbm 24 12, probpool 2"
     elif longer >= 20:
         text = "whiten 1, rbm 40 9 valid, probpool 2, rbm 60 6, probpool 2"
