@@ -16,7 +16,7 @@ from glassnet.data.dataset import SPLITS
 from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, none_of_these, skipped
 from glassnet.doors.run import Finished, Judging, Prepared
 from glassnet.doors.screen import ACCENT, WIDTH, Redrawn, fact
-from glassnet.nets.text import total
+from glassnet.nets.text import operations, total
 from glassnet.training.machine import Machine
 from glassnet.training.trainer import Epoch, Progress
 from glassnet.words import counted, duration, large, percent
@@ -122,9 +122,9 @@ class TrainingView:
         for line in _class_counts(event):
             self.out.print(fact("", line, "dim"))
         flops = cost.multiply_adds * 2
-        operations = f"{large(flops)}{'F' if flops >= 1e8 else ' operations'} a {event.dataset.one}"
+        work = f"{large(flops)}{'F' if flops >= 1e8 else ' operations'} a {event.dataset.one}"
         self.out.print(fact("net", short(plan.net)))
-        self.out.print(fact("", f"{large(cost.parameters)} parameters, {operations}", "dim"))
+        self.out.print(fact("", f"{large(cost.parameters)} parameters, {work}", "dim"))
         self.out.print(fact("machine", machine_words(machine, plan.recipe.precision)))
         for note in event.notes:
             self.out.print(fact("note", note))
@@ -132,7 +132,7 @@ class TrainingView:
             self.out.print(Text(line, ACCENT))
         if event.resumed:
             self.out.print(fact("resume", f"going on in epoch {event.epoch + 1}"))
-        self._epochs.begin(self._speed, cost.multiply_adds * 6 / 1e9, machine.gflops[plan.recipe.precision])
+        self._epochs.begin(self._speed, operations(event.rows) / 1e9, machine.gflops[plan.recipe.precision])
 
     def progress(self, event: Progress) -> None:
         """One step further."""

@@ -9,10 +9,11 @@ import difflib
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glassnet.errors import GlassnetError
-from glassnet.nets.blocks import LAYERS
+from glassnet.nets.blocks import LAYERS, Rbm
 from glassnet.nets.spec import BatchNorm, Conv, Cost, Dropout, Fc, Flow, Layer, Pool, Unfit
 from glassnet.shapes import Field
 from glassnet.words import by, large
@@ -44,6 +45,14 @@ class Row:
     flow: Flow
     cost: Cost
     bias: bool = False
+
+
+def operations(rows: Sequence[Row]) -> int:
+    """Products and sums of a training step's look at one example: two for each multiply-add, and three passes, of
+    layers with nothing below them that moves one. That is all up to the highest machine: it learnt before the votes do.
+    """
+    still = max((i for i, row in enumerate(rows) if isinstance(row.layer, Rbm)), default=-1)
+    return sum(row.cost.multiply_adds * (2 if i <= still else 6) for i, row in enumerate(rows))
 
 
 def parse(text: str) -> Spec:

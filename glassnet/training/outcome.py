@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from glassnet.data.dataset import Dataset, Normalisation
 from glassnet.data.split import Split
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.text import Row
+from glassnet.nets.text import Row, operations
 from glassnet.training.evaluate import Report
 from glassnet.training.familiarity import Alarms, Familiarity
 from glassnet.training.machine import Machine
@@ -47,14 +47,14 @@ class Outcome:
 
     @property
     def examples_per_second(self) -> float:
-        """Training speed over all epochs, judging the held-out examples included."""
-        return sum(epoch.examples_per_second * epoch.seconds for epoch in self.history) / self.seconds
+        """Training speed over all epochs of the votes, judging the held-out examples included."""
+        spent = sum(epoch.seconds for epoch in self.history)
+        return sum(epoch.examples_per_second * epoch.seconds for epoch in self.history) / spent
 
     @property
     def gflops(self) -> float:
-        """Products and sums of training a second, in GF/s: two for each multiply-add, three passes a step."""
-        multiply_adds = sum(row.cost.multiply_adds for row in self.rows)
-        return self.examples_per_second * multiply_adds * 6 / 1e9
+        """Products and sums of training a second, in GF/s."""
+        return self.examples_per_second * operations(self.rows) / 1e9
 
     @property
     def share_of_peak(self) -> float:
