@@ -15,7 +15,7 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Settings, Training, flag
-from glassnet.data.dataset import TRAIN, Dataset, Normalisation
+from glassnet.data.dataset import TRAIN, VAL, Dataset, Normalisation
 from glassnet.data.kind import Augmentation, Kind
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader, learn_normalisation
@@ -98,6 +98,11 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
         _refuse_other_values(kind, zoo.find(settings.net))
     sides = split(dataset, settings.seed)
     machine = look_at_machine(choose_device(settings.device))
+    return choose(dataset, source, reading, settings, sides, machine), sides, machine
+
+
+def choose(dataset: Dataset, source: str, reading: Reading, settings: Training, sides: Split, machine: Machine) -> Plan:
+    """The same where the sides and the machine are known. Raises GlassnetError."""
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
     given = _weights(settings, dataset)
     normalisation = given.normalisation_for(dataset.shape[0]) if given else None
@@ -122,7 +127,7 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
     if settings.minutes:
         with using(plan.recipe.threads):
             plan = _within_minutes(plan, dataset, sides, machine)
-    return plan, sides, machine
+    return plan
 
 
 def _refuse_other_values(kind: Kind, net: Spec) -> None:
@@ -255,7 +260,7 @@ def _suitable(
     natural = KINDS[dataset.kind].net
     if natural:
         return text.parse(natural), recipe, ()
-    small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes else None
+    small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes and sides.counts[VAL].any() else None
     if small is not None:
         right = glance(small, dataset, sides, normalisation, recipe, torch.device(machine.device))
         if right >= EASY:
@@ -302,17 +307,22 @@ def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine
     return replace(plan, recipe=recipe, notes=(*plan.notes, note))
 
 
-def _from_json(facts: Mapping[str, Any]) -> Plan:
-    recipe = dict(facts["recipe"])
+def recipe_of(facts: Mapping[str, Any]) -> Recipe:
+    """A recipe as JSON has it."""
+    recipe = dict(facts)
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     recipe["class_weight"] = tuple(recipe["class_weight"]) if recipe["class_weight"] else None
+    return Recipe(**recipe)
+
+
+def _from_json(facts: Mapping[str, Any]) -> Plan:
     normalisation = facts["normalisation"]
     return Plan(
         facts["source"],
         Reading(**facts["reading"]),
         Training(**facts["settings"]),
         facts["net"],
-        Recipe(**recipe),
+        recipe_of(facts["recipe"]),
         Normalisation(tuple(normalisation["mean"]), tuple(normalisation["std"])),
         facts["fingerprint"],
         tuple(facts["notes"]),

@@ -22,6 +22,7 @@ from glassnet.doors import plan as plans
 from glassnet.doors.card import Card
 from glassnet.doors.examples import FOLDER, KEY, test_files, write_examples
 from glassnet.doors.figures import examples, history, metrics
+from glassnet.doors.fitting import settle
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
@@ -34,8 +35,7 @@ from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays
 from glassnet.nets.text import Row
 from glassnet.steps import finish
-from glassnet.training.answers import answering, answers
-from glassnet.training.calibration import scale_votes, temperature
+from glassnet.training.answers import answering
 from glassnet.training.checkpoints import Checkpoints
 from glassnet.training.evaluate import Report, report
 from glassnet.training.familiarity import Noted, alarms, learn
@@ -182,14 +182,10 @@ def _judge(
     """Calibrates the net on the held-out examples, then asks it about the test examples, once."""
     net = trainer.net
     assert isinstance(net, ConvNet), "the plan builds ConvNets"
-    asked_net = BothWays(net) if plan.recipe.both_ways else net
     both, is_words = plan.recipe.both_ways, KINDS[dataset.kind].looked_up
-    with Noted(net, both, is_words) as held:
-        logits, y = answers(asked_net, trainer.held)
-    heat = temperature(logits, y)
-    scale_votes(net.votes, heat)
+    held = settle(net, trainer.held, both, is_words)
 
-    asking, asked = answering(asked_net, test), 0
+    asking, asked = answering(BothWays(net) if both else net, test), 0
     with Noted(net, both, is_words) as tested:
         while asked < len(test.rows):
             asked = next(asking)
@@ -215,9 +211,9 @@ def _judge(
         history=tuple(trainer.history),
         best_epoch=trainer.best_epoch,
         seconds=trainer.seconds,
-        temperature=heat,
+        temperature=held.heat,
         test=judged(*finish(asking), test),
-        held=judged(logits / heat, y, trainer.held),
+        held=judged(held.logits / held.heat, held.y, trainer.held),
         notes=plan.notes,
     )
 
