@@ -110,7 +110,8 @@ class Dataset:
     normalisation: given only where the values themselves mean something (the X's and O's of the slides are -1 and 1);
     otherwise None, and learnt from the training split. augment: whether varied copies make sense.
     ignored: files that are of no kind, by suffix. root: the folder that the names are relative to, if they are files.
-    one: the noun for a single example. detail: size and sort in words, where the shape doesn't say them.
+    one: the noun for a single example. detail: size and sort in words, where the shape doesn't say them. drawn: how a
+    notebook shows it, given by what read it for a person.
     """
 
     kind: str
@@ -126,6 +127,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
     one: str = "picture"
     detail: str = ""
+    drawn: Callable[[Dataset], str] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {self.describe()}>"
+
+    def _repr_html_(self) -> str | None:
+        """As a notebook shows it; None where it is shown as its repr."""
+        return self.drawn(self) if self.drawn else None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -255,6 +255,11 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         packed = state.get(MODEL)
         super().__setstate__(state if packed is None else {**state, MODEL: unpack(packed)})
 
+    def _html_repr(self) -> str:
+        """As a notebook shows it: scikit-learn's diagram, and of a fitted one what was learnt."""
+        diagram = str(super()._html_repr())
+        return diagram + (self.model_._repr_html_() if hasattr(self, MODEL) else "")
+
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401  # scikit-learn has no types
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
