@@ -302,6 +302,10 @@ def test_partial_fit_may_begin_without_examples_of_some_classes(digits):
         ({"validation_fraction": 1.0}, "validation_fraction: expected a share from 0 to less than 1, found 1.0."),
         ({"axes": "NCHW"}, "X: expected an array of the axes NCHW, found one of 60x6x7."),
         ({"axes": "HWC"}, "axes: expected N and then the letters of F, T, HW, DHW, with or without a C, found 'HWC'."),
+        ({"net": 3}, "net: expected a text, found 3."),
+        ({"device": None}, "device: expected a text, found None."),
+        ({"axes": 3}, "axes: expected a text, found 3."),
+        ({"shape": "8x8"}, "shape: expected a shape, as (8, 8), found '8x8'."),
         ({"shape": (6, 7)}, "X: expected rows of 42 values, for shape=(6, 7), found 60x6x7."),
     ],
 )

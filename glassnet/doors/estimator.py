@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Sequence
 from copy import deepcopy
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -16,12 +16,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from glassnet.config import Training, wrong_value
+from glassnet.config import Training
 from glassnet.data import grids
 from glassnet.data.dataset import Array, Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.doors.fitting import fit, fit_further
 from glassnet.doors.packed import pack, unpack
+from glassnet.doors.parameters import as_value_errors, choice, real, share, sides, whole, word
 from glassnet.errors import GlassnetError
 from glassnet.training.evaluate import softmax
 from glassnet.training.machine import using
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
 ASKED = 4_000_000  # values of the examples that are asked about at a time
 MODEL = "model_"
-
-
-class Unusable(GlassnetError, ValueError):
-    """What can't be learnt from or asked about: our line, and the type that scikit-learn expects."""
 
 
 class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -70,7 +67,7 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     axes: letters for the axes of X, N first, with C channels, T moments, D slices, H rows, W columns: "NCHW". shape:
     what each row of an X of two axes is folded into, in C order.
 
-    After `fit`: classes_; model_, the glassnet Model, for gn.explain, gn.features, gn.export and model_.save;
+    After `fit`: classes_; model_, the glassnet Model, for gn.explain, gn.export, model_.save and notebooks;
     axes_, the letters by which X was read; n_features_in_, and feature_names_in_ of a table whose columns have names,
     where X has two axes.
 
@@ -114,7 +111,7 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Trains a net anew. Raises ValueError, of our own errors as one line, for what can't be learnt from."""
-        with _as_value_errors():
+        with as_value_errors():
             x, labels = self._given(X, y, anew=True)
             weight = None if sample_weight is None else _weights(sample_weight, x)
             if weight is not None:  # a row that weighs nothing is as if it weren't there
@@ -124,7 +121,7 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 found = f"one class, {classes[0]}"
                 raise GlassnetError("y", expected="at least two classes", found=found, fix="Add rows of another")
             data = self._dataset(x, labels, classes, weight)
-            self.model_ = fit(data, self._settings(), self._share())
+            self.model_ = fit(data, self._settings(), share("validation_fraction", self.validation_fraction))
         self.classes_ = classes
         return self
 
@@ -133,7 +130,7 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
         The net, its scales and its learning rate are chosen by the first call, or by `fit` before it.
         """
-        with _as_value_errors():
+        with as_value_errors():
             begun = hasattr(self, MODEL)
             x, labels = self._given(X, y, anew=not begun)
             known = self._known(classes, begun)
@@ -161,12 +158,12 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _logits(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, MODEL)
-        with _as_value_errors():
+        with as_value_errors():
             with np.errstate(over="ignore"):
                 values = validate_data(self, X, reset=False, **READ)
             x = self._examples(values, anew=False)
         some = max(1, ASKED // int(np.prod(x.shape[1:])))
-        with using(self.threads or int(str(_recipe(self.model_)["threads"]))):
+        with using(whole("threads", self.threads) or int(str(_recipe(self.model_)["threads"]))):
             return np.concatenate([_answers(self.model_, x[i : i + some]) for i in range(0, len(x), some)])
 
     def _given(self, X: ArrayLike, y: ArrayLike, anew: bool) -> tuple[Array, NDArray[np.generic]]:
@@ -180,7 +177,7 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """(N, C, *S) of a checked X, whose axes are settled when nothing is fitted yet."""
         folded = self._folded(values)
         if anew:
-            self.axes_ = grids.layout(folded.shape, self.axes).axes
+            self.axes_ = grids.layout(folded.shape, word("axes", self.axes)).axes
             if values.ndim != 2:
                 del self.n_features_in_  # only rows have columns that could be counted
         layout = grids.layout(folded.shape, self.axes_)
@@ -193,12 +190,13 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _folded(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
         """X, its rows folded into `shape` where that is given."""
-        if self.shape is None:
+        shape = sides("shape", self.shape)
+        if shape is None:
             return values
-        if values.ndim != 2 or np.prod(self.shape) != values.shape[1]:
-            expected = f"rows of {counted(int(np.prod(self.shape)), 'value')}, for shape={tuple(self.shape)}"
+        if values.ndim != 2 or math.prod(shape) != values.shape[1]:
+            expected = f"rows of {counted(math.prod(shape), 'value')}, for shape={shape}"
             raise GlassnetError("X", expected=expected, found=by(values.shape), fix="Mend shape, or leave it out")
-        return values.reshape(len(values), *self.shape)
+        return values.reshape(len(values), *shape)
 
     def _dataset(
         self, x: Array, labels: NDArray[np.generic], classes: NDArray[np.generic],
@@ -213,21 +211,13 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """The parameters as a training takes them. epochs: in place of its own."""
         state = self.random_state
         seed = int(state) if isinstance(state, Integral) else int(check_random_state(state).randint(2**31 - 1))
-        rate = self.learning_rate
-        if rate is not None and not isinstance(rate, Real):
-            raise wrong_value("learning_rate", "a number", rate)
         return Training(
-            net=self.net, weights=self.weights, epochs=epochs or _whole("epochs", self.epochs),
-            batch=_whole("batch", self.batch), learning_rate=None if rate is None else float(rate),
-            augment=bool(self.augment), seed=seed, device=self.device, threads=_whole("threads", self.threads),
-            precision=self.precision,
+            net=word("net", self.net), weights=word("weights", self.weights),
+            epochs=epochs or whole("epochs", self.epochs), batch=whole("batch", self.batch),
+            learning_rate=real("learning_rate", self.learning_rate), augment=bool(self.augment), seed=seed,
+            device=choice("device", self.device), threads=whole("threads", self.threads),
+            precision=choice("precision", self.precision),
         )  # fmt: skip
-
-    def _share(self) -> float:
-        if not 0 <= self.validation_fraction < 1:
-            expected, found = "a share from 0 to less than 1", repr(self.validation_fraction)
-            raise GlassnetError("validation_fraction", expected=expected, found=found, fix="Leave it out")
-        return self.validation_fraction
 
     def _known(self, classes: ArrayLike | None, begun: bool) -> NDArray[np.generic]:
         """The classes of a partial_fit."""
@@ -264,26 +254,6 @@ class ConvNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-@contextmanager
-def _as_value_errors() -> Iterator[None]:
-    """Our errors as the ValueErrors that scikit-learn's tools expect, naming parameters, not flags."""
-    try:
-        yield
-    except Unusable:
-        raise
-    except GlassnetError as error:
-        place = error.place.removeprefix("--").replace("-", "_") if error.place.startswith("--") else error.place
-        place = "random_state" if place == "seed" else place
-        raise Unusable(place, expected=error.expected, found=error.found, fix=error.fix) from error
-
-
-def _whole(name: str, value: object) -> int | None:
-    """A parameter that is a whole number, of numpy's too."""
-    if value is None or isinstance(value, Integral):
-        return None if value is None else int(value)
-    raise wrong_value(name, "a whole number", value)
 
 
 def _weights(given: ArrayLike, x: Array) -> NDArray[np.float64]:
