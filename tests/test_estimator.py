@@ -196,6 +196,16 @@ def test_a_weight_is_so_many_equal_pictures_to_the_last_bit():
     assert (weighed.decision_function(x) != small().fit(x, y).decision_function(x)).any()
 
 
+def test_classes_that_weights_make_even_are_not_weighed_once_more():
+    x, y = across_or_down((6, 7))
+    few = np.concatenate([np.flatnonzero(y == "across"), np.flatnonzero(y == "down")[:6]])  # 30 and 6
+    even = np.where(y[few] == "across", 1.0, 5.0)
+    plain, weighed = (small(epochs=1).fit(x[few], y[few], sample_weight=weight) for weight in (None, even))
+    one, other = plain.model_.card.training["recipe"]["class_weight"]
+    assert other / one == pytest.approx(5**0.5), "a rare class counts more, by one over the root of its share"
+    assert weighed.model_.card.training["recipe"]["class_weight"] is None
+
+
 def test_the_loss_of_weighed_examples_is_that_of_so_many_copies():
     random = torch.Generator().manual_seed(0)
     logits, y = torch.randn(5, 3, generator=random), torch.tensor([0, 1, 2, 1, 0])
