@@ -56,7 +56,7 @@ SHOWN = {
     "data set": lambda: dataset_inline(noise()),
     "many classes": lambda: dataset_inline(noise(classes=tuple(f"{HOSTILE}{i}" for i in range(40)))),
     "model": lambda: model_inline(
-        HOSTILE, ConvNet(parse("conv 9 7, relu, fc"), (3, 20, 20), 3), CLASSES, "pictures", "?"
+        HOSTILE, ConvNet(parse("conv 9 7, relu, fc"), (3, 20, 20), 3), CLASSES, "pictures", "?", False
     ),
 }
 

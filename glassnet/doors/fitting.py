@@ -5,10 +5,9 @@ A training that a program asks for over and over: the machine's peaks aren't mea
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import torch
-from torch import Tensor
 
 from glassnet.config import Reading, Training
 from glassnet.data import grids
@@ -19,39 +18,17 @@ from glassnet.data.split import Split
 from glassnet.doors import plan as plans
 from glassnet.doors.card import Card
 from glassnet.doors.figures import history
+from glassnet.doors.judging import settle
 from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
 from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.network import BothWays
-from glassnet.training.answers import answers
-from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.evaluate import figures, report
-from glassnet.training.familiarity import Noted, Views, learn
+from glassnet.training.familiarity import learn
 from glassnet.training.machine import LIGHT, Machine, choose_device, look_at_machine, using
 from glassnet.training.trainer import Trainer
 
 ROWS = "fc 64, relu, fc"  # of a table: its columns have no order, so that no layer looks at neighbours
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What held-out examples say of a trained net. heat: what its votes were divided by. views: see familiarity."""
-
-    logits: Tensor
-    y: Tensor
-    heat: float
-    views: Views
-
-
-def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool) -> Settled:
-    """Asks a trained net about the held-out examples, and calibrates its votes by them."""
-    asked = BothWays(net) if both_ways else net
-    with Noted(net, both_ways, is_words) as noted:
-        logits, y = answers(asked, held)
-    heat = temperature(logits, y)
-    scale_votes(net.votes, heat)
-    return Settled(logits, y, heat, noted.views)
 
 
 def fit(dataset: Dataset, settings: Training, share: float) -> Model:

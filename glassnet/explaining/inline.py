@@ -41,7 +41,9 @@ def dataset_inline(dataset: Dataset) -> str:
 
 
 def _counts(dataset: Dataset) -> str:
-    """How even the classes are: "174 (8) to 183 (3) examples a class."."""
+    """How even the classes are: "174 (8) to 183 (3) examples a class."; nothing where there are none."""
+    if not dataset.has_labels:
+        return ""
     few, many = int(dataset.counts.argmin()), int(dataset.counts.argmax())
     low, high = (f"{int(dataset.counts[k]):,}" for k in (few, many))
     if low == high:
@@ -49,14 +51,17 @@ def _counts(dataset: Dataset) -> str:
     return f"{low} ({dataset.classes[few]}) to {high} ({dataset.classes[many]}) examples a class."
 
 
-def model_inline(name: str, net: ConvNet, classes: tuple[str, ...], kind: str, worth: str) -> str:
-    """A model: its layers, the features of the first, and what it is worth in a sentence."""
+def model_inline(name: str, net: ConvNet, classes: tuple[str, ...], kind: str, worth: str, unlabelled: bool) -> str:
+    """A model: its layers, the features of the first, and what it is worth in a sentence.
+
+    unlabelled: whether nothing named classes, so that its votes are for features.
+    """
     found = sheet(net, measure(net.spec, net.shape, len(classes)), len(classes), KINDS[kind].one)
     many = kind if kind.startswith(KINDS[kind].one) else f"{KINDS[kind].one}s"
     left = len(found.lines) - SHOWN_LAYERS
     parts: dict[str, object] = {
         "name": name,
-        "tells": f"{counted(len(classes), 'class', 'classes')} of {many}: {listed(classes, 12)}",
+        "tells": f"{_told(classes, unlabelled)} of {many}" + ("" if unlabelled else f": {listed(classes, 12)}"),
         "worth": worth,
         "lines": found.lines[:SHOWN_LAYERS],
         "left_out": f"with {counted(left, 'more layer')}" if left > 0 else "",
@@ -65,6 +70,10 @@ def model_inline(name: str, net: ConvNet, classes: tuple[str, ...], kind: str, w
         "net": str(net.spec),
     }
     return fragment("notebook_model.html", parts)
+
+
+def _told(classes: tuple[str, ...], unlabelled: bool) -> str:
+    return counted(len(classes), "feature") if unlabelled else counted(len(classes), "class", "classes")
 
 
 def data_uri(image: Image.Image, heavy: int = HEAVY) -> str:
