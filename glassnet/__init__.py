@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
     from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
+    from glassnet.doors.estimator import ConvNetClassifier
     from glassnet.doors.library import check, explain, export, features, load, read, train, xo
     from glassnet.doors.model import Model, Prediction
     from glassnet.errors import GlassnetError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arithmetic",
+    "ConvNetClassifier",
     "Dataset",
     "ErrorTable",
     "Explanation",
@@ -87,6 +89,7 @@ _HOMES = {
     "Suitability": "glassnet.training.suitability",
     "Model": "glassnet.doors.model",
     "Prediction": "glassnet.doors.model",
+    "ConvNetClassifier": "glassnet.doors.estimator",
     "Explanation": "glassnet.explaining.explanation",
     "Step": "glassnet.explaining.trace",
     "trace": "glassnet.explaining.trace",

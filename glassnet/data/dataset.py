@@ -69,7 +69,8 @@ class Samples(Sequence[Sample]):
 
     x: (N, C, *S) uint8 or float32. y: (N,) int64. names: N. split: (N,) int8, 0 train, 1 val, 2 test, -1 not given.
     digest: (N,) uint64, equal for identical examples. sizes: (N, axes) their size before preparation. group: (N,)
-    int64, equal for examples that belong together (of one speaker, one patient), where the data names them.
+    int64, equal for examples that belong together (of one speaker, one patient), where the data names them. weight:
+    (N,) float32 over 0, how many equal examples each stands for, where that isn't one.
     """
 
     x: Array
@@ -79,9 +80,11 @@ class Samples(Sequence[Sample]):
     digest: NDArray[np.uint64]
     sizes: NDArray[np.int32]
     group: NDArray[np.int64] | None = None
+    weight: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         assert self.group is None or len(self.group) == len(self.y), "a group for each example, or for none"
+        assert self.weight is None or len(self.weight) == len(self.y), "a weight for each example, or for none"
         lengths = {len(self.x), len(self.y), len(self.names), len(self.split), len(self.digest), len(self.sizes)}
         assert len(lengths) == 1, f"columns of different lengths: {lengths}"
 
@@ -108,7 +111,8 @@ class Dataset:
     normalisation: given only where the values themselves mean something (the X's and O's of the slides are -1 and 1);
     otherwise None, and learnt from the training split. augment: whether varied copies make sense.
     ignored: files that are of no kind, by suffix. root: the folder that the names are relative to, if they are files.
-    one: the noun for a single example. detail: size and sort in words, where the shape doesn't say them.
+    one: the noun for a single example. detail: size and sort in words, where the shape doesn't say them. drawn: how a
+    notebook shows it, given by what read it for a person.
     """
 
     kind: str
@@ -124,6 +128,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
     one: str = "picture"
     detail: str = ""
+    drawn: Callable[[Dataset], str] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {self.describe()}>"
+
+    def _repr_html_(self) -> str | None:
+        """As a notebook shows it; None where it is shown as its repr."""
+        return self.drawn(self) if self.drawn else None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -51,8 +51,8 @@ def split(dataset: Dataset, seed: int) -> Split:
     random = np.random.default_rng([seed, 1])
     if not given:
         side[:] = TRAIN
-        side[_draw(samples.y, group, side, SHARE, random)] = TEST
-        side[_draw(samples.y, group, side, SHARE / (1 - SHARE), random)] = VAL  # of what is left
+        side[draw(samples.y, group, side, SHARE, random)] = TEST
+        side[draw(samples.y, group, side, SHARE / (1 - SHARE), random)] = VAL  # of what is left
         notes += _copies(len(samples) - int(same.max(initial=-1)) - 1)
     else:
         side[side == NOT_GIVEN] = TRAIN
@@ -60,7 +60,7 @@ def split(dataset: Dataset, seed: int) -> Split:
         for name, place in (("test", TEST), ("val", VAL)):
             if name not in given:
                 share = min(SHARE, MOST_DRAWN / max(1, int((side == TRAIN).sum())))
-                side[_draw(samples.y, group, side, share, random)] = place
+                side[draw(samples.y, group, side, share, random)] = place
                 notes += (f"{name} drawn from train: none was given",)
     if samples.group is not None:
         notes += (f"groups stay together: {counted(len(np.unique(samples.group)), 'group')} named in the table",)
@@ -84,7 +84,7 @@ def together(same: NDArray[np.int64], named: NDArray[np.int64] | None) -> NDArra
     return np.asarray(np.unique(component[same], return_inverse=True)[1], np.int64)
 
 
-def _draw(
+def draw(
     y: NDArray[np.int64],
     group: NDArray[np.int64],
     side: NDArray[np.int8],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
@@ -21,7 +22,7 @@ from glassnet.training.answers import answering, answers
 from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.completion import MOST, rebuilding
 from glassnet.training.evaluate import Report, report
-from glassnet.training.familiarity import Noted, alarms, learn
+from glassnet.training.familiarity import Noted, Views, alarms, learn
 from glassnet.training.machine import Machine
 from glassnet.training.outcome import Outcome, Trained, Unlabelled
 from glassnet.training.trainer import Trainer
@@ -33,6 +34,26 @@ class Judging:
 
     done: int
     total: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What held-out examples say of a trained net. heat: what its votes were divided by. views: see familiarity."""
+
+    logits: Tensor
+    y: Tensor
+    heat: float
+    views: Views
+
+
+def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool) -> Settled:
+    """Asks a trained net about the held-out examples, and calibrates its votes by them."""
+    asked = BothWays(net) if both_ways else net
+    with Noted(net, both_ways, is_words) as noted:
+        logits, y = answers(asked, held)
+    heat = temperature(logits, y)
+    scale_votes(net.votes, heat)
+    return Settled(logits, y, heat, noted.views)
 
 
 def judge(
@@ -67,13 +88,9 @@ def _answer(
 ) -> Generator[Judging, None, Outcome | Unlabelled]:
     """Calibrates the net on the held-out examples, then counts its right answers."""
     both, is_words = story.recipe.both_ways, KINDS[story.dataset.kind].looked_up
-    asked_net = BothWays(net) if both else net
-    with Noted(net, both, is_words) as held:
-        logits, y = answers(asked_net, trainer.held)
-    heat = temperature(logits, y)
-    scale_votes(net.votes, heat)
+    held = settle(net, trainer.held, both, is_words)
 
-    asking, asked = answering(asked_net, test), 0
+    asking, asked = answering(BothWays(net) if both else net, test), 0
     with Noted(net, both, is_words) as tested:
         while asked < len(test.rows):
             asked = next(asking)
@@ -83,10 +100,10 @@ def _answer(
         return report(story.classes, logits.double().numpy(), y.numpy(), loader.rows)
 
     return Outcome(
-        **vars(_with_familiar(story, net, trainer, held, tested)),
-        temperature=heat,
+        **vars(_with_familiar(story, net, trainer, held.views, tested)),
+        temperature=held.heat,
         test=judged(*finish(asking), test),
-        held=judged(logits / heat, y, trainer.held),
+        held=judged(held.logits / held.heat, held.y, trainer.held),
     )
 
 
@@ -104,7 +121,7 @@ def _rebuild(
         done = next(asking)
         yield Judging(done, total)
     return Unlabelled(
-        **vars(_with_familiar(story, net, trainer, held, tested)),
+        **vars(_with_familiar(story, net, trainer, held.views, tested)),
         test=finish(asking),
         asked=test.rows[np.unique(np.linspace(0, len(test.rows) - 1, total).astype(int))],
         learnt={name: tuple(epochs) for name, epochs in trainer.learnt.items()}
@@ -112,7 +129,7 @@ def _rebuild(
     )
 
 
-def _with_familiar(story: Trained, net: ConvNet, trainer: Trainer[Loader], held: Noted, tested: Noted) -> Trained:
+def _with_familiar(story: Trained, net: ConvNet, trainer: Trainer[Loader], held: Views, tested: Noted) -> Trained:
     is_words = KINDS[story.dataset.kind].looked_up
-    familiar = learn(net, trainer.train, held.views, story.recipe.seed, is_words)
+    familiar = learn(net, trainer.train, held, story.recipe.seed, is_words)
     return replace(story, familiar=familiar, alarms=alarms(familiar, tested.views) if familiar else None)

@@ -33,6 +33,7 @@ from glassnet.explaining.explanation import explain as explain_net
 from glassnet.explaining.features import Asked, Features
 from glassnet.explaining.features import Progress as FeaturesProgress
 from glassnet.explaining.features import find as find_features
+from glassnet.explaining.inline import dataset_inline
 from glassnet.explaining.scene import Scene
 from glassnet.nets import zoo
 from glassnet.steps import finish
@@ -58,7 +59,7 @@ def read(
     kind: what it holds, if it is taken for the wrong one. size: longer side of the pictures, chosen unless given. path,
     label, text: columns of a table. fold: the one to test on, of a table's column of folds. Raises GlassnetError.
     """
-    return find_data(data, Reading(kind, size, path, label, text, fold)).read()
+    return replace(find_data(data, Reading(kind, size, path, label, text, fold)).read(), drawn=dataset_inline)
 
 
 def xo(
@@ -80,7 +81,7 @@ def xo(
     knobs = generator.Knobs(
         size, translate or usual.translate, scale or usual.scale, rotate or usual.rotate, weight or usual.weight
     )
-    return finish(generator.read_steps(knobs, count, seed))
+    return replace(finish(generator.read_steps(knobs, count, seed)), drawn=dataset_inline)
 
 
 def train(

@@ -15,7 +15,7 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Settings, Training, flag
-from glassnet.data.dataset import TRAIN, Dataset, Normalisation
+from glassnet.data.dataset import TRAIN, VAL, Dataset, Normalisation
 from glassnet.data.kind import Augmentation, Kind
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader, learn_normalisation
@@ -96,10 +96,15 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
             found=f"{kind.name}, whose columns have no order",
             fix="A ConvNet doesn't fit; glassnet check tells what does (--net trains one all the same)",
         )
-    if settings.net:
-        _refuse_other_values(kind, zoo.find(settings.net))
     sides = split(dataset, settings.seed)
     machine = look_at_machine(choose_device(settings.device))
+    return choose(dataset, source, reading, settings, sides, machine), sides, machine
+
+
+def choose(dataset: Dataset, source: str, reading: Reading, settings: Training, sides: Split, machine: Machine) -> Plan:
+    """The same where the sides and the machine are known. Raises GlassnetError."""
+    if settings.net:
+        _refuse_other_values(KINDS[dataset.kind], zoo.find(settings.net))
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
     given = _weights(settings, dataset)
     normalisation = given.normalisation_for(dataset.shape[0]) if given else None
@@ -128,7 +133,7 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
         with using(plan.recipe.threads):
             in_time = _phases_within_minutes if zoo.named_belief(plan.net) else _within_minutes
             plan = in_time(plan, dataset, sides, machine)
-    return plan, sides, machine
+    return plan
 
 
 def _refuse_other_values(kind: Kind, net: Spec) -> None:
@@ -266,7 +271,7 @@ def _suitable(
     natural = KINDS[dataset.kind].net
     if natural:
         return text.parse(natural), recipe, ()
-    small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes else None
+    small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes and sides.counts[VAL].any() else None
     if small is not None:
         right = glance(small, dataset, sides, normalisation, recipe, torch.device(machine.device))
         if right >= EASY:
@@ -343,17 +348,22 @@ def _phases_within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: 
     return replace(plan, recipe=recipe, notes=(*plan.notes, note))
 
 
-def _from_json(facts: Mapping[str, Any]) -> Plan:
-    recipe = dict(facts["recipe"])
+def recipe_of(facts: Mapping[str, Any]) -> Recipe:
+    """A recipe as JSON has it."""
+    recipe = dict(facts)
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     recipe["class_weight"] = tuple(recipe["class_weight"]) if recipe["class_weight"] else None
+    return Recipe(**recipe)
+
+
+def _from_json(facts: Mapping[str, Any]) -> Plan:
     normalisation = facts["normalisation"]
     return Plan(
         facts["source"],
         Reading(**facts["reading"]),
         Training(**facts["settings"]),
         facts["net"],
-        Recipe(**recipe),
+        recipe_of(facts["recipe"]),
         Normalisation(tuple(normalisation["mean"]), tuple(normalisation["std"])),
         facts["fingerprint"],
         tuple(facts["notes"]),

@@ -17,6 +17,7 @@ from glassnet.data.dataset import Array, Preparation
 from glassnet.data.kinds import KINDS
 from glassnet.deck import ErrorTable, error_table
 from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, seen, thread
+from glassnet.explaining.explain_inline import explanation_inline
 from glassnet.explaining.explain_json import explain_json
 from glassnet.explaining.explain_page import explain_page
 from glassnet.explaining.explain_picture import explain_picture
@@ -168,6 +169,13 @@ class Explanation:
                 last += 1
             found.append(axis.words(range(first, last + 1)))
         return tuple(found)
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.name}: {self.classes[self.answer]} {self.probability[self.answer]:.2f}>"
+
+    def _repr_html_(self) -> str:
+        """Its gist, as a notebook shows it."""
+        return explanation_inline(self)
 
     def html(self) -> str:
         """The page of this explanation: one self-contained file."""

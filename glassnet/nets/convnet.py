@@ -70,7 +70,7 @@ class ConvNet(Network):
 
     def _cross_entropy(self, batch: Batch, criterion: Criterion) -> tuple[Tensor, Tensor]:
         logits = self(batch.x)  # (B, K)
-        return criterion.of(logits, batch.y), logits
+        return criterion.of(logits, batch.y, batch.weight), logits
 
 
 def layer_module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:

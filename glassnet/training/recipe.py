@@ -81,7 +81,7 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
     varied = settings.augment and dataset.augment and dataset.has_labels
     found = symmetry(dataset, train, settings.seed) if varied and kind.mirrored else None
     augmentation = _augmentation(dataset, found) if varied else Augmentation()
-    weight = _class_weight(split)
+    weight = _class_weight(dataset, split)
     tuned = settings.weights and not kind.looked_up  # vectors of words are but the beginning of a net
     usual = min(max(_power_of_two(count / 40), BATCHES[0]), BATCHES[1])
     batch = settings.batch or usual
@@ -120,10 +120,16 @@ def _augmentation(dataset: Dataset, found: Symmetry | None) -> Augmentation:
     return replace(natural, mirror_x=found.left_right.natural, mirror_y=found.up_down.natural)
 
 
-def _class_weight(split: Split) -> tuple[float, ...] | None:
-    """Rare classes count more, by one over the square root of their number; the mean over the examples is 1."""
-    counts = split.counts[TRAIN].astype(np.float64)
-    if counts.max() < UNEVEN * counts.min():
+def _class_weight(dataset: Dataset, split: Split) -> tuple[float, ...] | None:
+    """Rare classes count more, by one over the square root of their number; the mean over the examples is 1.
+
+    None where they are even, or where one has no examples yet.
+    """
+    counts, each = split.counts[TRAIN].astype(np.float64), dataset.samples.weight
+    if each is not None:
+        rows = split.rows(TRAIN)
+        counts = np.bincount(dataset.samples.y[rows], each[rows].astype(np.float64), len(counts))
+    if counts.max() < UNEVEN * counts.min() or not counts.min():
         return None
     weight = 1 / np.sqrt(counts)
     return tuple((weight * counts.sum() / (weight * counts).sum()).tolist())

@@ -84,8 +84,8 @@ Feed = TypeVar("Feed", bound=Batches)
 
 class Trainer(Generic[Feed]):
     """Trains a network on a loader's examples, phase by phase, keeping the weights of the epoch with the least loss on
-    `held`; of a phase without labels the last weights. train: the batches of the phase that goes on. has_labels: if
-    not, phases that learn classes are left out.
+    `held`; of a phase without labels, and where nothing is held out, the last weights. train: the batches of the phase
+    that goes on. has_labels: if not, phases that learn classes are left out.
 
     What is judged and kept is a running average of the weights over the last AVERAGED epochs or so, which is steadier
     than the weights themselves. Polyak and Juditsky 1992; Izmailov et al. 2018.
@@ -269,7 +269,8 @@ class Trainer(Generic[Feed]):
     def _end_epoch(self) -> Progress:
         """Judges the epoch on the held-out examples, keeps its weights if they are the best, and starts the next."""
         begun, phase = time.perf_counter(), self.phase
-        held_loss, held_right = self._judge() if phase.has_labels else (self._held_error(), 0.0)
+        judged = phase.has_labels and len(self.held.rows) > 0
+        held_loss, held_right = self._judge() if judged else (self._held_error(), 0.0)
         self._clock(time.perf_counter() - begun)
         at = self.at
         rate = phase.rate or self.recipe.learning_rate
@@ -283,7 +284,7 @@ class Trainer(Generic[Feed]):
             at.epoch_seconds,
             at.seen / at.epoch_seconds,
         )
-        if not phase.has_labels or not self.best or held_loss < min(one.held_loss for one in self.history):
+        if not judged or not self.best or held_loss < min(one.held_loss for one in self.history):
             kept = self.average if phase.has_labels else self.net
             self.best = {name: tensor.detach().clone() for name, tensor in kept.state_dict().items()}
             self.best_epoch = epoch.epoch
@@ -299,7 +300,9 @@ class Trainer(Generic[Feed]):
         return calibrated_loss(logits, y), float((logits.argmax(1) == y).float().mean())
 
     def _held_error(self) -> float:
-        """The error of a phase without labels on some held-out examples, the same every time."""
+        """The error of a phase without labels on some held-out examples, the same every time; none without them."""
+        if not len(self.held.rows):
+            return math.nan
         torch.manual_seed(step_seed(self.recipe.seed, 0, 0))
         rows = torch.arange(0)
         with torch.no_grad():
