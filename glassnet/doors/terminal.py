@@ -145,6 +145,15 @@ class TrainingView:
 
     def finished(self, event: Finished) -> None:
         """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
+        self.answered(event)
+        if event.out is not None:
+            self.out.print(fact("model", str(event.out)))
+            self.out.print(fact("report", str(event.out / "report.html")))
+            tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
+            self.out.print(fact("next", tried, "bold"))
+
+    def answered(self, event: Finished) -> None:
+        """The answer, what it cost, what was left out, where it fails."""
         self._drawn.stop()
         outcome = event.outcome
         if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
@@ -163,11 +172,6 @@ class TrainingView:
         self.out.print()
         for text in mistakes(outcome.test):
             self.out.print(text)
-        if event.out is not None:
-            self.out.print(fact("model", str(event.out)))
-            self.out.print(fact("report", str(event.out / "report.html")))
-            tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
-            self.out.print(fact("next", tried, "bold"))
 
     def close(self) -> None:
         """Takes the live block away."""
