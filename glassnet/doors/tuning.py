@@ -164,7 +164,9 @@ def _trials(ground: Ground, search: Search, wanted: Wanted, clock: _Clock, again
         left = clock.left - _kept(best, clock)
         if (wanted.trials is not None and counted >= wanted.trials) or (best and left < SHORTEST * usual_s):
             return
-        asked = search.ask()
+        asked = search.ask(wanted.trials)
+        if asked is None:
+            return  # another process took the last one
         try:
             yield from _trial(ground, search, asked, best, min(usual_s, max(left, SHORTEST * usual_s)), counted, left)
         except (Stop, GeneratorExit, KeyboardInterrupt, Interrupted) as stop:
@@ -215,8 +217,12 @@ def _train(
     """Trains the winner as `glassnet train` does, or goes on with it where it was left."""
     stored = plans.read_plan(model) if layout.is_unfinished(model) else None
     try:
-        for event in run(dataset, chosen, model, source, reading, stored):
-            yield event
+        events = run(dataset, chosen, model, source, reading, stored)
+        for event in events:
+            try:
+                yield event
+            except Stop as stop:
+                events.throw(stop)
     except Interrupted as stop:
         raise Interrupted(stop.exit_code - 128, stop.found, stop.saved, again) from stop
     assert isinstance(event, Finished), "a run ends with its model"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from glassnet.config import Value
 from glassnet.errors import GlassnetError
@@ -122,19 +121,19 @@ def words_net(values: Values) -> Spec:
 
 
 def _convs(values: Values, width: int) -> Iterator[Layer]:
-    """A stage of convolutions that pools once, after the first of them or at its end."""
+    """A stage of convolutions that pools once, after the first of them or at its end; a window of 1 pools nothing."""
     window = _whole(values, "window")
-    pool = Pool(window, min(_whole(values, "stride"), window))
+    pool = [Pool(window, min(_whole(values, "stride"), window))] if window > 1 else []
     first, depth = values["pooled"] == "first", _whole(values, "depth")
     for place in range(depth):
         yield Conv(width, _whole(values, "size"))
         if first and place == 0:
-            yield pool
+            yield from pool
         if values["batchnorm"]:
             yield BatchNorm()
         yield _activation(values)
     if not first:
-        yield pool
+        yield from pool
 
 
 def _units(values: Values, width: int, stage: int) -> Iterator[Layer]:
@@ -156,13 +155,11 @@ def _votes(values: Values) -> Iterator[Layer]:
 
 
 def _refused(spec: Spec, shape: tuple[int, ...], classes: int, most: float) -> str:
-    """Why a net is not to be tried: it is "impossible", "idle" (it pools a single place), too "large"; else ""."""
+    """Why a net is not to be tried: it is "impossible", or too "large"; else ""."""
     try:
         rows = measure(spec, shape, classes)
     except GlassnetError:
         return "impossible"
-    if any(_pools(row.layer) and max(before.flow.shape[1:]) == 1 for before, row in pairwise(rows)):
-        return "idle"
     return "large" if total(rows).multiply_adds > most else ""
 
 
@@ -172,13 +169,16 @@ def _smaller(values: Values, why: str) -> Iterator[Values]:
         yield {**values, "start": "plain"}
     if why != "large" and _whole({"stages": 1, **values}, "stages") > 1:
         yield {**values, "stages": _whole(values, "stages") - 1}
-    if why == "idle":
-        yield {**values, "window": 1, "stride": 1}
     if why == "impossible" and values["end"] == "all":
         yield {**values, "end": "mean"}
+    if why == "impossible" and _whole({"window": 1, **values}, "window") > 1:
+        yield {**values, "window": 1, "stride": 1}
     for name, least in SHRINKING:
         if name in values and _whole(values, name) > least:
             yield {**values, name: max(least, _whole(values, name) // 2)}
+    for name, plain in (("end", "mean"), ("start", "plain"), ("block", "conv")):
+        if values.get(name, plain) != plain:
+            yield {**values, name: plain}
     raise GlassnetError(
         "the examples", found="no net is small enough for them", fix="Give it more time with --minutes, or a --net"
     )
@@ -187,10 +187,6 @@ def _smaller(values: Values, why: str) -> Iterator[Values]:
 def _kernels(shape: tuple[int, ...]) -> int:
     """How many kernels of 2 places a side show every direction of a patch and the opposite one."""
     return int(2 * shape[0] * 2 ** (len(shape) - 1))
-
-
-def _pools(layer: Layer | None) -> bool:
-    return isinstance(layer, Pool) and layer.window > 1
 
 
 def _activation(values: Values) -> Layer:

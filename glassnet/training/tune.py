@@ -12,12 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
-from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,11 +22,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from glassnet.config import Value
 from glassnet.errors import GlassnetError
 from glassnet.training.knobs import Knob, Values
+from glassnet.training.sampling import Continued, suggested
 
 PARTS = 10  # of a training, after which trials are compared
 UNSEEN = 3  # parts that nothing is given up in: the learning rate is high then
 BEFORE_PRUNING = 4  # trials that run to their end before one is given up
-RANDOM = 6  # trials before the sampler makes use of what was found
 TELLING = 8  # whole trials before importances are worked out
 SEEN_S, LOST_S = 20.0, 600.0  # between two signs of life of a trial; after this without one it is taken for lost
 WAIT_S = 60.0  # for another process that holds the database
@@ -37,7 +34,7 @@ WAIT_S = 60.0  # for another process that holds the database
 
 @dataclass(frozen=True)
 class Trial:
-    """One training that was tried. state: "complete", "pruned" (given up), "failed", "running" or "waiting".
+    """One training that was tried. state: "complete", "pruned" (given up) or "running".
 
     knobs: the values that made its net, as built. settings: what `glassnet train` needs to do it again. held_loss,
     held_accuracy: of its best epoch, on held-out examples. curve: (share of the training done, held-out loss) an epoch.
@@ -89,12 +86,11 @@ class Search:
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.url, self.name, self.knobs = url, name, tuple(knobs)
-        self.space = {knob.name: _distribution(knob) for knob in knobs}
         storage = _storage(url)
-        pruner = MedianPruner(BEFORE_PRUNING, UNSEEN)
+        pruner = MedianPruner(BEFORE_PRUNING, UNSEEN + 1)
         try:
             self.study = optuna.create_study(
-                storage=storage, sampler=_Continued(seed, self.space), pruner=pruner, study_name=name,
+                storage=storage, sampler=Continued(seed, self.knobs), pruner=pruner, study_name=name,
                 direction="minimize", load_if_exists=True,
             )  # fmt: skip
             self.others = tuple(other for other in optuna.get_all_study_names(storage) if other != name)
@@ -107,16 +103,26 @@ class Search:
         self._seen_s, self._part = 0.0, 0
 
     def trials(self) -> tuple[Trial, ...]:
-        """All trials so far, of all processes, those that failed and were tried again left out."""
-        return tuple(_told(one) for one in self.study.get_trials(deepcopy=False) if one.state != TrialState.FAIL)
+        """All trials that were begun so far, of all processes; those that failed and are tried again left out."""
+        begun = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        return tuple(_told(one) for one in self.study.get_trials(deepcopy=False, states=begun))
 
-    def ask(self) -> Asked:
-        """The next trial: one that waits, or one whose values are chosen after what was found."""
+    def ask(self, most: int | None = None) -> Asked | None:
+        """The next trial: one that waits, or one whose values are chosen after what was found.
+
+        most: trials in all; None comes back where other processes have begun so many.
+        """
         self._sweep()
         trial = self.study.ask()
+        if most is not None and sum(one.number < trial.number for one in self.trials()) >= most:
+            if trial.user_attrs:  # it waited here, and goes on waiting
+                self._again(trial.number)
+            else:
+                self.study.tell(trial, state=TrialState.FAIL)
+            return None
         trial.set_user_attr("process", _process())
         begun = str(trial.user_attrs.get("begun", ""))
-        values = {} if trial.user_attrs.get("whole") else {knob.name: _suggested(trial, knob) for knob in self.knobs}
+        values = {} if trial.user_attrs.get("whole") else {knob.name: suggested(trial, knob) for knob in self.knobs}
         asked = Asked(trial.number, values, begun, trial)
         self._part = 0
         self.alive(asked, at_once=True)
@@ -165,7 +171,7 @@ class Search:
         Functional analysis of variance over a random forest: Hutter, Hoos and Leyton-Brown 2014.
         """
         whole = [one for one in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if one.params]
-        varied = [name for name in self.space if len({one.params[name] for one in whole}) > 1]
+        varied = [name for name in (knob.name for knob in self.knobs) if len({one.params[name] for one in whole}) > 1]
         if len(whole) < TELLING or not varied or len({one.value for one in whole}) < 2:
             return {}
         found = get_param_importances(self.study, evaluator=FanovaImportanceEvaluator(seed=0), params=varied)
@@ -187,54 +193,6 @@ class Search:
         self.study.enqueue_trial(dict(old.params), user_attrs=kept)
 
 
-class _Continued(BaseSampler):
-    """A tree-structured Parzen estimator whose choices for a trial follow from the seed, the trial's place and what was
-    found before: a search that was stopped goes on to the same trials. Bergstra et al. 2011; Falkner et al. 2018.
-    """
-
-    def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
-        self._seed, self._space = seed, dict(space)
-        self._number, self._sampler = -1, TPESampler(seed=seed)
-
-    def _of(self, study: optuna.Study, trial: FrozenTrial) -> TPESampler:
-        if trial.number != self._number:
-            before = study.get_trials(deepcopy=False)[: trial.number]
-            place = sum(one.state != TrialState.FAIL for one in before)
-            seed = int(np.random.SeedSequence([self._seed, 11, place]).generate_state(1)[0])
-            self._number = trial.number
-            self._sampler = TPESampler(n_startup_trials=RANDOM, multivariate=True, seed=seed)
-        return self._sampler
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._space
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Value]:
-        return self._of(study, trial).sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Value:
-        chosen: Value = self._of(study, trial).sample_independent(study, trial, param_name, param_distribution)
-        return chosen
-
-
-def _suggested(trial: optuna.Trial, knob: Knob) -> Value:
-    """A value of a knob, learning rates and the like in two digits, as a person would write them."""
-    if knob.choices:
-        chosen = trial.suggest_categorical(knob.name, knob.choices)
-        assert chosen is not None, "no knob may be None"
-        return chosen
-    return float(f"{trial.suggest_float(knob.name, knob.low, knob.high, log=True):.2g}")
-
-
-def _distribution(knob: Knob) -> BaseDistribution:
-    if knob.choices:
-        return CategoricalDistribution(knob.choices)
-    return FloatDistribution(knob.low, knob.high, log=True)
-
-
 def _storage(url: str) -> RDBStorage:
     waiting = {"connect_args": {"timeout": WAIT_S}} if url.startswith("sqlite") else {}
     try:
@@ -251,10 +209,10 @@ def _unusable(url: str, error: Exception) -> GlassnetError:
 
 def _told(one: FrozenTrial) -> Trial:
     facts = one.user_attrs
-    state = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.RUNNING: "running"}
+    states = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.RUNNING: "running"}
     return Trial(
         one.number,
-        state.get(one.state, "waiting"),
+        states[one.state],
         str(facts.get("net", "")),
         facts.get("knobs", {}),
         facts.get("settings", {}),
