@@ -23,7 +23,8 @@ TRIALS, CONFIG, PAGE, MODEL = "trials.db", "best.toml", "tune.html", "model"
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search came to. default: the trial of what `glassnet train` would choose. importance: a knob's share.
+    """What a search came to. settings: that the best net is trained with. default: the trial of what `glassnet train`
+    would choose. importance: a knob's share.
 
     model: the folder of the best net's model; None while another process still works on this search. command: what
     trains it. next: what to type then.
@@ -32,6 +33,7 @@ class Tuned:
     trials: tuple[Trial, ...]
     knobs: tuple[Knob, ...]
     best: Trial
+    settings: dict[str, Value]
     default: Trial | None
     importance: dict[str, float]
     model: Path | None
@@ -52,7 +54,7 @@ class Tuned:
         metrics = _test_of(self.model) if self.model else None
         return {
             "trials": [trial.as_json() for trial in self.trials],
-            "best": _flat(self.best),
+            "best": _flat(self.best) | self.settings,
             "default": _flat(self.default) if self.default else None,
             "better": self.is_better,
             "model": str(self.model) if self.model else None,
@@ -77,8 +79,8 @@ def result(
     following = [["glassnet", "explain", str(model), example]] if model else []
     following += [["glassnet", "train", source, "--config", str(config)]] if source else []
     return Tuned(
-        found, search.knobs, best, default_of(found), search.importances(), model, config, out / PAGE, search.url,
-        trained, tuple(map(shlex.join, following)), finished,
+        found, search.knobs, best, said(chosen), default_of(found), search.importances(), model, config, out / PAGE,
+        search.url, trained, tuple(map(shlex.join, following)), finished,
     )  # fmt: skip
 
 
@@ -148,7 +150,7 @@ def page(ground: Ground, result: Tuned) -> str:
     test = _test_of(result.model) if result.model else None
     return tuning_page(
         ground.dataset, ground.sides, result.trials, result.knobs, result.importance, result.best, result.default,
-        test, result.next, str(result.page),
+        result.settings, test, result.next, str(result.page),
     )  # fmt: skip
 
 

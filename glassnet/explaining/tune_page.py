@@ -80,14 +80,18 @@ def tuning_page(
     importance: Mapping[str, float],
     best: Trial,
     default: Trial | None,
+    settings: Mapping[str, Value],
     test: Mapping[str, float] | None,
     commands: Sequence[str],
     where: str,
 ) -> str:
-    """tune.html of a search. test: of the best net's model, if it was trained. commands: what to type next."""
+    """tune.html of a search. settings: that the best net is trained with. test: of its model, if it was. commands:
+    what to type next.
+    """
     over = [trial for trial in trials if trial.is_over]
     marked = {best.number: "best"} | ({default.number: "default"} if default and default != best else {})
-    scale = _scale(over)
+    marks = _marks(over)
+    scale = marks[0], marks[-1]
     whole = sum(trial.state == "complete" for trial in over)
     held = counted(int(sides.counts[VAL].sum()), f"held-out {dataset.one}", f"held-out {dataset.kind}")
     told: dict[str, object] = {
@@ -96,13 +100,14 @@ def tuning_page(
         "better": default is None or default.number != best.number,
         "test": _tested(test, dataset) if test else None,
         "best": best,
+        "settings": _settings(best, settings),
         "lead": f"{dataset.describe(' × ')}. {counted(len(over), 'net was', 'nets were')} tried, {whole} of them to "
         f"the end, and judged on {held}; no trial saw a test {dataset.one}.",
         "figures": _figures(best, default, over),
         "curves": _curves(over, marked, scale),
-        "y_ticks": _ticks(scale, HIGH),
+        "y_ticks": _ticks(marks, HIGH),
         "panels": _panels(over, knobs, importance, marked, scale),
-        "panel_ticks": _ticks(scale, TALL),
+        "panel_ticks": _ticks(marks, TALL),
         "has_importance": bool(importance),
         "rows": _rows(over, marked),
         "commands": commands,
@@ -121,6 +126,14 @@ def _tested(test: Mapping[str, float], dataset: Dataset) -> dict[str, str]:
     }
 
 
+def _settings(best: Trial, settings: Mapping[str, Value]) -> str:
+    """How the best net is trained, in words, and what it had time for as a trial."""
+    told = ", ".join(f"{name.replace('_', ' ')} {_words(value)}" for name, value in settings.items() if name != "net")
+    tried = best.settings.get("epochs")
+    fewer = f" As a trial it had time for {tried} epochs." if tried != settings.get("epochs") else ""
+    return f"Trial {best.number}: {told}.{fewer}"
+
+
 def _figures(best: Trial, default: Trial | None, over: Sequence[Trial]) -> list[tuple[str, str]]:
     """Large figures, each with its words."""
     found = [(_loss(best), "held-out loss of the best"), (_right(best), "of held-out ones right")]
@@ -129,18 +142,17 @@ def _figures(best: Trial, default: Trial | None, over: Sequence[Trial]) -> list[
     return [*found, (duration(sum(trial.seconds for trial in over)), "spent on trials")]
 
 
-def _scale(over: Sequence[Trial]) -> tuple[float, float]:
-    """The held-out losses that all drawings share, from the least up; what is far worse than most stands at the end."""
+def _marks(over: Sequence[Trial]) -> list[float]:
+    """Marks of the scale that all drawings share, from the least held-out loss up; what is worse stands at its end."""
     last = sorted(trial.held_loss for trial in over if trial.held_loss is not None)
     top = last[min(len(last) - 1, math.ceil(len(last) * FEW))]
     first = max((trial.curve[0][1] for trial in over if trial.curve), default=top)
-    values = round_values(last[0], min(max(top, last[0] * 1.2), max(first, top)), 4)
-    return values[0], values[-1]
+    return round_values(last[0], min(max(top, last[0] * 1.2), max(first, top)), 4)
 
 
-def _ticks(scale: tuple[float, float], high: int) -> list[Tick]:
-    y = Scale(*scale, high, 0)
-    return [Tick(y.at(value), f"{value:g}") for value in round_values(*scale, 4) if value <= scale[1] * 1.0001]
+def _ticks(marks: Sequence[float], high: int) -> list[Tick]:
+    y = Scale(marks[0], marks[-1], high, 0)
+    return [Tick(y.at(value), f"{value:g}") for value in marks]
 
 
 def _curves(over: Sequence[Trial], marked: Mapping[int, str], scale: tuple[float, float]) -> list[Curve]:
