@@ -29,7 +29,7 @@ from glassnet.doors.tuning import tune as tuning
 from glassnet.errors import Interrupted
 from glassnet.training.knobs import Knob
 from glassnet.training.sampling import CHANGED, near
-from glassnet.training.tune import Asked, Search, Trial
+from glassnet.training.tune import Asked, Search, Trial, shown
 
 QUICK = {"epochs": 1, "threads": 1}
 KNOBS = (Knob("features", "features", (8, 16, 32)), Knob("rate", "rate", (), 0.001, 0.1))
@@ -148,25 +148,45 @@ def start(home, *words):
     )
 
 
-def test_two_processes_share_the_trials_of_one_search(typed, tmp_path):
+def test_two_processes_at_once_come_to_one_search_and_one_model(typed, tmp_path):
     typed("make", "xo", "letters", "--count", 100)
-    words = ("tune", "letters", "--trials", 12, "--epochs", 6, "--threads", 1, "--json")
+    words = ("tune", "letters", "--trials", 8, "--epochs", 2, "--threads", 1, "--json")
     both = [start(tmp_path, *words) for _ in range(2)]
     said = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     found = [json.loads(out) for out, _ in said]
-    last = max(found, key=lambda one: len([trial for trial in one["trials"] if trial["state"] != "running"]))
-    assert [one["number"] for one in last["trials"]] == list(range(12))
+    last = max(found, key=lambda one: sum(trial["state"] != "running" for trial in one["trials"]))
+    assert len(last["trials"]) == 8
     assert {one["state"] for one in last["trials"]} <= {"complete", "pruned"}
-    with contextlib.closing(sqlite3.connect(tmp_path / "models" / "letters-tuned" / "trials.db")) as database:
+    folder = tmp_path / "models" / "letters-tuned"
+    assert {one["model"] for one in found} <= {"models/letters-tuned/model", None}
+    assert [path.name for path in folder.glob("model*")] == ["model"]
+    with contextlib.closing(sqlite3.connect(folder / "trials.db")) as database:
         rows = database.execute("select value_json from trial_user_attributes where key = 'process'").fetchall()
-    assert {json.loads(row[0]).partition("@")[0] for row in rows} == {str(process.pid) for process in both}
-    assert any(one["model"] for one in found)
+    assert {json.loads(row[0]).partition("@")[0] for row in rows} <= {str(process.pid) for process in both}
+
+
+def test_searches_on_one_storage_share_the_trials(tmp_path, monkeypatch):
+    monkeypatch.setattr("glassnet.training.tune._process", lambda: "7@elsewhere")  # else they were one process
+    here, there = search_in(tmp_path / "t.db", seed=1), search_in(tmp_path / "t.db", seed=1)
+    mine = here.ask(4)
+    theirs = there.ask(4)
+    assert (mine.begun, theirs.begun) == ("default", "")
+    finish(here, mine, [3.0])
+    second = here.ask(4)
+    assert len({mine.number, theirs.number, second.number}) == 3
+    assert second.values != theirs.values
+    finish(here, second, [2.0])
+    finish(there, theirs, [1.0])
+    finish(here, here.ask(4), [4.0])
+    assert (here.ask(4), there.ask(4)) == (None, None), "four were wanted in all"
+    assert [one.held_loss for one in here.trials()] == [one.held_loss for one in there.trials()]
+    assert sorted(one.held_loss for one in here.trials()) == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(typed, tmp_path):
     typed("make", "xo", "letters", "--count", 100)
-    words = ("tune", "letters", "--epochs", 40, "--threads", 1, "--out", "found", "--trials")
+    words = ("tune", "letters", "--epochs", 10, "--threads", 1, "--out", "found", "--trials")
     with start(tmp_path, *words, 500) as process:
         wait_for_trials(tmp_path / "found" / "trials.db", 1)
         process.send_signal(signal.SIGINT)
@@ -273,7 +293,10 @@ def search_in(path, first=(("default", {}),), seed=0):
 
 def run(search, losses):
     """A trial with these held-out losses, one a tenth. Returns the part it was given up after, if any."""
-    asked = search.ask()
+    return finish(search, search.ask(), losses)
+
+
+def finish(search, asked, losses):
     search.describe(asked, "fc", asked.values, {})
     curve = tuple((part / 10, loss) for part, loss in enumerate(losses, 1))
     for done, loss in curve:
@@ -373,3 +396,8 @@ def test_boxes_are_refused_with_what_to_do(tmp_path, capsys):
     make_voc(tmp_path / "cells", 2)
     assert cli.run(["tune", str(tmp_path / "cells")]) == 2
     assert f"To find such objects: glassnet train {tmp_path / 'cells'}." in capsys.readouterr().err
+
+
+def test_a_password_is_never_shown():
+    assert shown("postgresql://ann:secret@host/trials") == "postgresql://ann:***@host/trials"
+    assert shown("trials.db") == "trials.db"

@@ -33,7 +33,6 @@ LIGHT = 2_000_000  # multiply-adds that may be tried anyway
 FEWEST_EPOCHS = 6  # that a net should have time for, as a part of the usual number
 FASTER = 2.0  # times the products a second of the default, that a larger net may reach
 MEASURED = 0.03  # share of a trial's time that measuring its speed may take
-OVER = 1.5  # times its time, after which a trial is cut
 
 
 @dataclass(frozen=True)

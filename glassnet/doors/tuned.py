@@ -16,7 +16,7 @@ from glassnet.doors.run import Finished
 from glassnet.doors.trials import Ground, said
 from glassnet.explaining.tune_page import tuning_page
 from glassnet.training.knobs import Knob
-from glassnet.training.tune import Search, Trial
+from glassnet.training.tune import Search, Trial, shown
 
 TRIALS, CONFIG, PAGE, MODEL = "trials.db", "best.toml", "tune.html", "model"
 
@@ -80,7 +80,7 @@ def result(
     following += [["glassnet", "train", source, "--config", str(config)]] if source else []
     return Tuned(
         found, search.knobs, best, said(chosen), default_of(found), search.importances(), model, config, out / PAGE,
-        search.url, trained, tuple(map(shlex.join, following)), finished,
+        shown(search.url), trained, tuple(map(shlex.join, following)), finished,
     )  # fmt: skip
 
 

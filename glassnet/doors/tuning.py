@@ -31,12 +31,13 @@ from glassnet.training.knobs import Knob
 from glassnet.training.machine import using
 from glassnet.training.memory import keep_memory
 from glassnet.training.trainer import Progress
-from glassnet.training.tune import Asked, Search, Trial
+from glassnet.training.tune import Asked, Search, Trial, shown
 
 LOCK = ".tuning"
 SHARE = 1 / 8  # of all the time that one trial may take
 WINNER = 0.3  # of it, at most, that is kept for the training of the winner
 MARGIN = 1.2  # times its trial, that the training of the winner may take
+MOST_OVER = 3  # times its time, after which a trial is cut: speeds are measured before, and others may use the machine
 SHORTEST = 0.3  # of a trial's time, under which none is begun any more
 SPACE = 1  # counts up when the knobs change so that older trials can't be gone on with
 
@@ -117,7 +118,7 @@ def tune(
     with _alone(wanted.out, wait=True):
         search = Search(url, _name(ground), settings.seed, ground.searched, ground.first())
     others = ("trials of other examples or other settings lie there too; this is a search of its own",)
-    yield Begun(ground, search.knobs, _judged(search), wanted, url, others if search.others else ())
+    yield Begun(ground, search.knobs, _judged(search), wanted, shown(url), others if search.others else ())
     again = _command(source, settings, wanted, reading)
     yield from _trials(ground, search, wanted, clock, again)
     best = best_of(search.trials())
@@ -175,7 +176,10 @@ def _trials(ground: Ground, search: Search, wanted: Wanted, clock: _Clock, again
                 raise
             kept = len(_judged(search))
             raise Interrupted(
-                stop.number, f"stopped in trial {asked.number}; the {kept} before it are kept.", search.url, again
+                stop.number,
+                f"stopped in trial {asked.number}; the {kept} before it are kept.",
+                shown(search.url),
+                again,
             ) from stop
 
 
@@ -185,7 +189,7 @@ def _trial(
     plan, values = ground.planned(asked, time_s)
     search.describe(asked, plan.net, values, said(plan.settings))
     yield Trying(asked.number, done, plan.net, asked.begun, plan.recipe.epochs, left)
-    cut_s = time.monotonic() + 1.5 * time_s if best else math.inf
+    cut_s = time.monotonic() + min(MOST_OVER * time_s, max(left, time_s)) if best else math.inf
     trial = yield from training(ground, plan, search, asked, values, cut_s)
     search.finish(asked, trial)
     now = best_of(search.trials())
@@ -277,7 +281,11 @@ def _command(source: str, settings: Training, wanted: Wanted, reading: Reading) 
     """What goes on with a search."""
     words = shlex.split(plans.command_of(source, (settings, Training()), (reading, Reading())))
     words[1] = "tune"
-    for name, value in (("trials", wanted.trials), ("minutes", wanted.minutes), ("storage", wanted.storage)):
+    for name, value in (
+        ("trials", wanted.trials),
+        ("minutes", wanted.minutes),
+        ("storage", wanted.storage and shown(wanted.storage)),
+    ):
         if value is not None:
             words += [flag(name), f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join([*words, "--out", str(wanted.out)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 from rich.console import Console, Group
 from rich.text import Text
@@ -17,8 +18,8 @@ from glassnet.training.tune import Trial
 from glassnet.words import counted, duration, joined, listed, percent
 
 BAR = 38
-HEAD = "trial   held out    right     took   net"
-NET = 39  # letters of a net on a trial's line
+HEAD = "trial   held out    right        took   net"
+NET = 36  # letters of a net on a trial's line
 
 
 class TuningView:
@@ -28,6 +29,7 @@ class TuningView:
         self.out = out
         self._drawn = Redrawn(out)
         self._trying: Trying | None = None
+        self._since = 0.0
         self._winner: TrainingView | None = None
         self._trials: int | None = None
         self._minutes: float | None = None
@@ -38,7 +40,7 @@ class TuningView:
             case Begun():
                 self._begun(event)
             case Trying():
-                self._trying = event
+                self._trying, self._since = event, time.monotonic()
             case Progress() if self._winner is None:
                 self._progress(event)
             case Tried():
@@ -101,7 +103,8 @@ class TuningView:
             [f"{trying.done} of {self._trials} trials"] if self._trials else [f"{counted(trying.done, 'trial')} so far"]
         )
         if math.isfinite(trying.seconds_left):
-            parts.append(f"{duration(max(0.0, trying.seconds_left))} left to search when it began")
+            left = trying.seconds_left - (time.monotonic() - self._since)
+            parts.append(f"{duration(max(0.0, left))} left to search")
         return "       " + ", ".join(parts)
 
     def _tried(self, event: Tried) -> None:
@@ -135,7 +138,7 @@ class TuningView:
 
 def _line(trial: Trial, is_best: bool) -> Text:
     """A trial on a line."""
-    head = f"{trial.number:5d}   {_loss(trial):>8}  {_right(trial):>7}  {duration(trial.seconds):>7}   "
+    head = f"{trial.number:5d}   {_loss(trial):>8}  {_right(trial):>7}  {duration(trial.seconds):>10}   "
     what = trial.why if trial.state == "pruned" else f"{trial.begun}: {trial.net}" if trial.begun else trial.net
     what = what if len(what) <= NET else what[: NET - 3] + "..."
     return Text.assemble((head, "bold" if is_best else ""), (what, ACCENT if is_best else "dim"))

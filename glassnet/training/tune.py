@@ -17,6 +17,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from glassnet.config import Value
@@ -201,10 +202,18 @@ def _storage(url: str) -> RDBStorage:
         raise _unusable(url, error) from error
 
 
+def shown(url: str) -> str:
+    """A database's URL as it may be shown: without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return url
+
+
 def _unusable(url: str, error: Exception) -> GlassnetError:
     why = str(error.__cause__ or error).splitlines()[0]
     fix = "Name a database, such as sqlite:///trials.db, or leave --storage out"
-    return GlassnetError(url, found=f"can't be used to keep trials: {why}", fix=fix)
+    return GlassnetError(shown(url), found=f"can't be used to keep trials: {why}", fix=fix)
 
 
 def _told(one: FrozenTrial) -> Trial:
