@@ -22,7 +22,7 @@ def chosen(draw, space):
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=90, deadline=None)
 @given(st.data(), st.sampled_from(SHAPES), st.integers(2, 50), st.floats(3, 9))
 def test_every_net_that_is_suggested_can_be_and_is_affordable_in_1d_2d_and_3d(data, shape, classes, power):
     values = {**knobs.usual(shape, False)[0], **chosen(data.draw, knobs.of_grids(shape))}
@@ -41,7 +41,8 @@ def test_every_net_for_sentences_can_be(data, longest, classes):
     values = chosen(data.draw, knobs.of_words())
     spec, built = knobs.fitted(values, (5000, longest), classes, math.inf)
     assert measure(parse(str(spec)), (5000, longest), classes)[-1].flow.shape == (classes,)
-    assert built == values, "sentences are padded, so nothing has to give way"
+    if longest >= 5:
+        assert built == values, "the longest phrase has five words"
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,10 @@ def _smaller(values: Values, why: str) -> Iterator[Values]:
         yield {**values, "end": "mean"}
     if why == "impossible" and _whole({"window": 1, **values}, "window") > 1:
         yield {**values, "window": 1, "stride": 1}
+    if why == "impossible" and _whole({"lengths": 1, **values}, "lengths") > 1:
+        yield {**values, "lengths": _whole(values, "lengths") - 1}
+    if why == "impossible" and _whole({"shortest": 1, **values}, "shortest") > 1:
+        yield {**values, "shortest": _whole(values, "shortest") - 1}
     for name, least in SHRINKING:
         if name in values and _whole(values, name) > least:
             yield {**values, name: max(least, _whole(values, name) // 2)}
