@@ -25,8 +25,7 @@ from glassnet.doors.run import Finished, Stop, run
 from glassnet.doors.trials import Ground, limit_s, said, training
 from glassnet.doors.tuned import CONFIG, MODEL, TRIALS, Tuned, best_of, epochs_wanted, home, page, result, toml
 from glassnet.errors import GlassnetError, Interrupted
-from glassnet.nets import text
-from glassnet.nets.blocks import Rbm
+from glassnet.nets import zoo
 from glassnet.training.knobs import Knob
 from glassnet.training.machine import using
 from glassnet.training.memory import keep_memory
@@ -142,9 +141,12 @@ def tune(
 
 def _ground(dataset: Dataset, settings: Training, source: str, reading: Reading, clock: _Clock) -> Ground:
     """All that trials share: the data as the net sees it, its sides, and the plan of the default."""
+    if not dataset.has_labels:
+        fix = "Features alone are learnt by glassnet train --net cdbn"
+        raise GlassnetError(dataset.name, expected="examples with a class each", found="none has one", fix=fix)
     dataset = plans.fitted(dataset, settings.seed)
     plan, sides, machine = plans.make(dataset, source, reading, settings)
-    if any(isinstance(layer, Rbm) for layer in text.parse(plan.net).layers):
+    if zoo.named_belief(plan.net):
         fix = "Name another, or leave it out"
         raise GlassnetError("--net", expected="a net that learns with labels", found="rbm layers", fix=fix)
     ground = Ground(dataset, sides, machine, plan)

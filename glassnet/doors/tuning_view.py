@@ -8,7 +8,8 @@ import time
 from rich.console import Console, Group
 from rich.text import Text
 
-from glassnet.doors.run import Finished, Judging, Prepared
+from glassnet.doors.judging import Judging
+from glassnet.doors.run import Finished, Prepared
 from glassnet.doors.screen import ACCENT, Redrawn, fact
 from glassnet.doors.terminal import TrainingView, short
 from glassnet.doors.tuned import Tuned

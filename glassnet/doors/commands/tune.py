@@ -28,7 +28,8 @@ def tune(
     """Searches and leaves a folder with trials, settings, a page and the best net's model; all of it is the JSON."""
     refuse_no_optuna()
     refuse_weights_of_detector(settings.weights)
-    spec = zoo.find(settings.net) if settings.net else None
+    if settings.net:
+        zoo.find(settings.net)  # a text that can't be is refused first
     folder = out or MODELS / f"{title(data)}-tuned"
     if is_model(folder):
         fix = "Choose another --out"
@@ -36,8 +37,8 @@ def tune(
     source = find_data(data, reading)
     if source.classes:  # else they are known when all is read
         refuse_one_class(source.name, source.classes)
-    if spec is not None:
-        text.measure(spec, source.shape, max(len(source.classes), 2))
+    if settings.net:
+        text.measure(zoo.suited(settings.net, source.shape), source.shape, max(len(source.classes), 2))
     minutes = settings.minutes or (None if trials else USUAL_MINUTES)
     from glassnet.doors.run import Stop
     from glassnet.doors.screen import console, read
