@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,10 @@ from glassnet.training.tune import Trial
 from glassnet.words import counted, duration, interval, percent
 
 WIDE, HIGH = 560, 260  # the learning curves
-SIDE, TALL, INSET = 220, 120, 18  # dots of one knob
+SIDE, TALL, INSET = 220, 120, 36  # dots of one knob
 FEW = 0.75  # of the trials that shape the scale: the others stand at its end
 MARKED = 2.5  # times the least, from which on a scale of factors has a mark in its middle
-SPREAD = 9.0  # pixels between dots of one choice
+SPREAD = 9.0  # pixels between dots of one choice, fewer where they are many
 Places = Callable[[Value], float]
 
 
@@ -202,11 +203,14 @@ def _dots(
     """Dots at their places, moved aside where another stands already; those that are pointed out lie on top."""
     y, dots = Scale(*scale, TALL, 0), []
     taken: list[tuple[float, float]] = []
+    spread = min(SPREAD, 2 * INSET / max(Counter(places).values()))
     for trial, place in sorted(zip(tried, places, strict=True), key=lambda pair: pair[0].number not in marked):
         assert trial.held_loss is not None, "only such trials are drawn"
         high = y.at(trial.held_loss)
         aside = next(
-            step for step in _steps() if all(math.hypot(place + step - px, high - py) >= SPREAD for px, py in taken)
+            step
+            for step in _steps(spread)
+            if all(math.hypot(place + step - px, high - py) >= spread - 1e-9 for px, py in taken)
         )
         taken.append((place + aside, high))
         look = marked.get(trial.number, "")
@@ -214,9 +218,9 @@ def _dots(
     return tuple(reversed(dots))
 
 
-def _steps() -> list[float]:
+def _steps(spread: float) -> list[float]:
     """Ways aside, the nearest first; the last is far enough for any dot."""
-    return [0.0, *(sign * SPREAD * step for step in range(1, 1000) for sign in (1, -1))]
+    return [0.0, *(sign * spread * step for step in range(1, 1000) for sign in (1, -1))]
 
 
 def _by_choice(knob: Knob, values: Sequence[Value]) -> tuple[tuple[Tick, ...], Places]:
