@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
     from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
     from glassnet.doors.estimator import ConvNetClassifier
-    from glassnet.doors.library import check, explain, export, features, load, read, train, xo
+    from glassnet.doors.library import check, explain, export, features, load, read, train, tune, xo
     from glassnet.doors.model import Model, Prediction
     from glassnet.errors import GlassnetError
     from glassnet.explaining.arithmetic import Arithmetic, arithmetic
@@ -64,6 +64,7 @@ __all__ = [
     "relu",
     "trace",
     "train",
+    "tune",
     "votes",
     "xo",
 ]
@@ -80,6 +81,7 @@ _HOMES = {
     "read": "glassnet.doors.library",
     "xo": "glassnet.doors.library",
     "train": "glassnet.doors.library",
+    "tune": "glassnet.doors.library",
     "load": "glassnet.doors.library",
     "explain": "glassnet.doors.library",
     "export": "glassnet.doors.library",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-COMMANDS = ("train", "predict", "evaluate", "explain", "show", "make")
+COMMANDS = ("train", "tune", "predict", "evaluate", "explain", "show", "make")
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,35 @@ def check(data: str, reading: Reading, seed: int, json: bool) -> None:
 
 
 @glassnet.command()
+@data_argument
+@out_option("Where it goes; models/DATA-tuned unless given.")
+@whole_number("trials", 1, "Nets to try in all; as many as --minutes allows unless given.")
+@click.option("--storage", metavar="URL", help="A database that several processes share; a file in --out unless given.")
+@settings(Training, Reading)
+@as_json
+def tune(
+    data: str,
+    out: Path | None,
+    trials: int | None,
+    storage: str | None,
+    training: Training,
+    reading: Reading,
+    json: bool,
+) -> None:
+    """Search the knobs of net and training; train and test the best net.
+
+    What you set (--net, --batch, ...) is not searched. --minutes is for all of it, 20
+    unless --trials is given. The same command goes on with what was found; several at
+    once share the work.
+    """
+    refuse_missing(data)
+    refuse_missing_weights(training.weights)
+    from glassnet.doors.commands import tune as work
+
+    work.tune(data, out, trials, storage, training, reading, json)
+
+
+@glassnet.command()
 @model_argument
 @click.option("--to", metavar="FORMAT", default="onnx", help="The format: onnx.  [default: onnx]")
 @out_option("Where the file goes; MODEL/model.onnx unless given.")

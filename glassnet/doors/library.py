@@ -24,6 +24,7 @@ from glassnet.doors.folder import choose_out
 from glassnet.doors.inputs import Input, find_data, from_array, read_one, right_class
 from glassnet.doors.material import choose, find_material, refuse_detector, refuse_others
 from glassnet.doors.model import BATCH, Model
+from glassnet.doors.optional import USUAL_MINUTES, refuse_no_optuna
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError
 from glassnet.explaining import images
@@ -42,6 +43,7 @@ from glassnet.training.suitability import Suitability, examine
 
 if TYPE_CHECKING:
     from glassnet.doors.exporting.exporting import Exported
+    from glassnet.doors.tuned import Tuned
 
 
 def read(
@@ -114,6 +116,45 @@ def train(
         finished = event
     assert isinstance(finished, Finished), "a run ends with its model"
     return finished.model
+
+
+def tune(
+    data: Dataset | str | Path,
+    *,
+    out: str | Path,
+    trials: int | None = None,
+    minutes: float | None = None,
+    storage: str | None = None,
+    net: str | None = None,
+    weights: str | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    augment: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
+) -> Tuned:
+    """Searches the knobs of net and training, trains and tests the best net; `gn.load(found.model)` opens it.
+
+    out: a folder for the search; called again with the same one it goes on. trials: nets to try in all. minutes: for
+    all of it, 20 where trials isn't given. storage: a database's URL that several processes share. What is set is not
+    searched. Raises GlassnetError, also where optuna is missing (glassnet[tune]).
+    """
+    refuse_no_optuna()
+    from glassnet.doors.tuned import Tuned
+    from glassnet.doors.tuning import Wanted  # optuna, which only this needs
+    from glassnet.doors.tuning import tune as search
+
+    dataset = data if isinstance(data, Dataset) else read(data)
+    settings = Training(net, weights, epochs, minutes, batch, learning_rate, augment, seed, device, threads, precision)
+    wanted = Wanted(Path(out), trials, minutes or (None if trials else USUAL_MINUTES), storage)
+    found = None
+    for event in search(dataset, settings, wanted, "" if isinstance(data, Dataset) else str(data)):
+        found = event
+    assert isinstance(found, Tuned), "a search ends with what it came to"
+    return found
 
 
 def check(data: str | Path | Dataset, seed: int = 0) -> Suitability:

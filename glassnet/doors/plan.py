@@ -122,9 +122,7 @@ def choose(dataset: Dataset, source: str, reading: Reading, settings: Training, 
         spec, recipe, more = _suitable(dataset, sides, settings, recipe, normalisation, machine)
         why += more
     rows = text.measure(spec, dataset.shape, len(classes_of(str(spec), dataset)))
-    recipe, fewer = _with_threads(recipe, settings, machine, rows)
-    if fewer:  # so that the command of this training says it too
-        settings = replace(settings, threads=recipe.threads)
+    recipe, settings, fewer = with_threads(recipe, settings, machine, rows)
     notes = (*dataset.notes, *sides.notes, *why, *fewer)
     plan = Plan(source, reading, settings, str(spec), recipe, normalisation, fingerprint(dataset, sides), notes)
     if given:
@@ -281,20 +279,36 @@ def _suitable(
     return zoo.choose(dataset.shape, dataset.classes, count), recipe, ()
 
 
-def _with_threads(
+def with_threads(
     recipe: Recipe, settings: Training, machine: Machine, rows: tuple[Row, ...]
-) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the cores it shall use, and why they are fewer than there are, if that depends on the moment."""
+) -> tuple[Recipe, Training, tuple[str, ...]]:
+    """The recipe with the cores it shall use, and why they are fewer than there are, if that depends on the moment:
+    then the settings say it too, for the command of this training.
+    """
     if machine.device != "cpu" or settings.threads:
-        return replace(recipe, threads=settings.threads or 0), ()
+        return replace(recipe, threads=settings.threads or 0), settings, ()
     threads, why = choose_threads(machine.cores, text.total(rows).multiply_adds * recipe.batch)
-    return replace(recipe, threads=threads), (why,) if why else ()
+    recipe = replace(recipe, threads=threads)
+    return (recipe, replace(settings, threads=threads), (why,)) if why else (recipe, settings, ())
 
 
 def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:
     """The plan with as many epochs as fit into --minutes, by the measured speed of a net that is thrown away."""
     assert plan.settings.minutes is not None
-    budget = plan.settings.minutes * 60
+    budget, count = plan.settings.minutes * 60, len(sides.rows(TRAIN))
+    fitting = budget * USED / seconds_an_epoch(plan, dataset, sides, machine, budget * MEASURED)
+    usual = plan.settings.epochs or recipes.default_epochs(count) * MOST_TIMES
+    recipe = replace(plan.recipe, epochs=max(1, min(int(fitting), usual)))
+    note = f"{recipe.epochs} epochs fit into {plan.settings.minutes:g} minutes"
+    if fitting < 1:
+        examples = max(plan.recipe.batch, int(fitting * count))
+        recipe = replace(recipe, examples=examples)
+        note = f"{plan.settings.minutes:g} minutes are enough for {examples:,} of {count:,} examples"
+    return replace(plan, recipe=recipe, notes=(*plan.notes, note))
+
+
+def seconds_an_epoch(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, most_s: float) -> float:
+    """How long an epoch of a plan takes, judging included: measured for most_s seconds, the net is thrown away."""
     train, held, _ = loaders(plan, dataset, sides, torch.device(machine.device))
     trainer = Trainer(build(plan, dataset), train, held, replace(plan.recipe, epochs=10_000))
     begun = time.perf_counter()
@@ -303,19 +317,9 @@ def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine
         if steps == 2:  # the first steps set things up
             begun, seen = time.perf_counter(), 0
         steps, seen, took = steps + 1, seen + plan.recipe.batch, time.perf_counter() - begun
-        if (steps > 5 and took > budget * MEASURED) or (progress.finished and steps > 20):
+        if (steps > 5 and took > most_s) or (progress.finished and steps > 20):
             break
-    each = took / max(seen, 1)
-    epoch = each * (len(train.rows) + len(held.rows) / 3)  # judging takes a third of training
-    fitting = budget * USED / epoch
-    usual = plan.settings.epochs or recipes.default_epochs(len(train.rows)) * MOST_TIMES
-    recipe = replace(plan.recipe, epochs=max(1, min(int(fitting), usual)))
-    note = f"{recipe.epochs} epochs fit into {plan.settings.minutes:g} minutes"
-    if fitting < 1:
-        examples = max(plan.recipe.batch, int(fitting * len(train.rows)))
-        recipe = replace(recipe, examples=examples)
-        note = f"{plan.settings.minutes:g} minutes are enough for {examples:,} of {len(train.rows):,} examples"
-    return replace(plan, recipe=recipe, notes=(*plan.notes, note))
+    return took / max(seen, 1) * (len(train.rows) + len(held.rows) / 3)  # judging takes a third of training
 
 
 def _phases_within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:

@@ -147,6 +147,15 @@ class TrainingView:
 
     def finished(self, event: Finished) -> None:
         """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
+        self.answered(event)
+        if event.out is not None:
+            self.out.print(fact("model", str(event.out)))
+            self.out.print(fact("report", str(event.out / "report.html")))
+            tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
+            self.out.print(fact("next", tried, "bold"))
+
+    def answered(self, event: Finished) -> None:
+        """The answer, what it cost, what was left out, where it fails."""
         self._drawn.stop()
         outcome = event.outcome
         if isinstance(outcome, Unlabelled):
@@ -156,11 +165,6 @@ class TrainingView:
             self._rest(outcome, f"{duration(outcome.seconds)}.")
         else:
             self._answered(outcome)
-        if event.out is not None:
-            self.out.print(fact("model", str(event.out)))
-            self.out.print(fact("report", str(event.out / "report.html")))
-            tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
-            self.out.print(fact("next", tried, "bold"))
 
     def _answered(self, outcome: Outcome) -> None:
         if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
