@@ -184,13 +184,13 @@ def _judge(
     assert isinstance(net, ConvNet), "the plan builds ConvNets"
     asked_net = BothWays(net) if plan.recipe.both_ways else net
     both, is_words = plan.recipe.both_ways, KINDS[dataset.kind].looked_up
-    with Noted(net, both, is_words) as held:
+    with Noted(net, len(trainer.held.rows), both, is_words) as held:
         logits, y = answers(asked_net, trainer.held)
     heat = temperature(logits, y)
     scale_votes(net.votes, heat)
 
     asking, asked = answering(asked_net, test), 0
-    with Noted(net, both, is_words) as tested:
+    with Noted(net, len(test.rows), both, is_words) as tested:
         while asked < len(test.rows):
             asked = next(asking)
             yield Judging(asked, len(test.rows))
