@@ -146,7 +146,7 @@ def test_views_noted_during_a_pass_are_those_of_the_examples_themselves(both_way
     net = ConvNet(parse("conv 4 3, relu, pool 2, fc"), (1, 8, 8), 2).eval()
     x = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     asked = BothWays(net) if both_ways else net
-    with familiarity.Noted(net, both_ways) as noted, torch.no_grad():
+    with familiarity.Noted(net, 7, both_ways) as noted, torch.no_grad():
         asked(x[:4])
         asked(x[4:])
     with familiarity.voting(net) as voted, torch.no_grad():
@@ -155,6 +155,19 @@ def test_views_noted_during_a_pass_are_those_of_the_examples_themselves(both_way
         assert torch.allclose(noted.views[name], values, atol=1e-6), name
     asked(x)
     assert len(noted.views["votes"]) == 7, "nothing is noted any more"
+
+
+def test_of_very_many_examples_those_that_are_noted_lie_evenly_over_all(monkeypatch):
+    monkeypatch.setattr(familiarity, "MOST", 4)
+    net = ConvNet(parse("conv 4 3, relu, pool 2, fc"), (1, 8, 8), 2).eval()
+    x = torch.randn(11, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with familiarity.Noted(net, 11) as noted, torch.no_grad():
+        for some in (x[:4], x[4:5], x[5:6], x[6:]):
+            net(some)
+    with familiarity.voting(net) as voted, torch.no_grad():
+        net(x[::3])  # 11 in steps of 3 are four
+    for name, values in views_of(x[::3], voted[0]).items():
+        assert torch.allclose(noted.views[name], values, atol=1e-6), name
 
 
 def test_a_sound_in_several_windows_is_as_strange_as_its_most_familiar_one(digits):

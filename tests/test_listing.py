@@ -209,7 +209,7 @@ def test_a_name_longer_than_any_is_one_line():
 
 def test_a_file_of_no_known_kind_is_refused(tmp_path):
     (tmp_path / "a.doc").write_text("x")
-    with pytest.raises(GlassnetError, match=r"or an \.npz file, found a \.doc file"):
+    with pytest.raises(GlassnetError, match=r"an \.npz or a \.tar file, found a \.doc file"):
         kinds.find(tmp_path / "a.doc")
     with pytest.raises(
         GlassnetError, match=r"--kind: expected pictures or sounds or .* or sentences or tables, found 'smells'"

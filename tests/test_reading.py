@@ -240,7 +240,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("harm", [cut, flip, Path.unlink])
-@pytest.mark.parametrize("name", ["x.npy", "columns.npz", "facts.json"])
+@pytest.mark.parametrize("name", ["x.npy", "digest.npy", "facts.json"])
 def test_a_damaged_cache_is_noticed_and_made_anew(data, name, harm):
     folder = Path(gn.read(data).samples.x.filename).parent
     harm(folder / name)

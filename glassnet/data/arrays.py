@@ -94,9 +94,8 @@ def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Data
             yield from _copy(contents, new)
         folder = cache.remembered(name, lambda facts: facts.get("stamp") == stamp)
     assert folder is not None, "the cache was just filled"
-    with np.load(folder / "columns.npz") as columns:
-        split, digest, label, names = (columns[name] for name in ("split", "digest", "label", "names"))
-    classes, y = _classes(path, label, names)
+    split, digest, y = (cache.column(folder, name) for name in ("split", "digest", "y"))
+    classes = tuple(np.load(folder / "classes.npy").tolist())
     x: Array = np.load(folder / "x.npy", mmap_mode="c")
     samples = Samples(
         x,
@@ -104,7 +103,7 @@ def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Data
         Names(len(y), lambda i: f"{path.name}[{i}]"),
         split,
         digest,
-        np.tile(np.array(contents.shape[1:], np.int32), (len(y), 1)),
+        np.broadcast_to(np.array(contents.shape[1:], np.int32), (len(y), len(contents.shape) - 1)),
     )
     preparation = Preparation(contents.shape, {"full_scale": 65535, "floats": int(x.dtype != np.uint8)})
     detail = kind.describe(samples.sizes, preparation)
@@ -158,6 +157,10 @@ def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
     labels = [_labels(contents.path, part) for part in contents.parts]
     names = np.unique(np.concatenate([found for found, _ in labels]))
     label = np.concatenate([np.searchsorted(names, found).astype(np.int32)[place] for found, place in labels])
+    classes, y = _classes(contents.path, label, names)
+    np.save(folder / "y.npy", y)
+    np.save(folder / "classes.npy", np.array(classes))
+    del labels, label, y
     splits = [np.full(part.shape[0], PARTS[part.suffix], np.int8) for part in contents.parts]
     for part in contents.parts:
         for chunk in rows(contents, part):
@@ -173,7 +176,8 @@ def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
             target[done : done + len(chunk)] = np.round(values * factor) if factor == 255 else values
             done += len(chunk)
             yield Progress(done, total)
-    np.savez(folder / "columns.npz", label=label, names=names, split=np.concatenate(splits), digest=digests(target))
+    np.save(folder / "split.npy", np.concatenate(splits))
+    np.save(folder / "digest.npy", digests(target))
 
 
 def _narrow(values: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glassnet import files
 
-VERSION = 4  # a step up makes everything anew
+VERSION = 5  # a step up makes everything anew
 HASHED_BYTES = 4_000_000  # files up to this are known by their contents, larger ones by their length
 
 
@@ -44,6 +48,11 @@ def _marks(folder: Path) -> dict[str, str]:
             size = path.stat().st_size
             marks[path.name] = f"{size} bytes" if size > HASHED_BYTES else files.sha256(path)
     return marks
+
+
+def column(folder: Path, name: str) -> NDArray[Any]:
+    """An array that was kept under this name. It stays on the disk: what isn't looked at takes no memory."""
+    return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c"))
 
 
 def name_for(title: str, *identity: str) -> str:

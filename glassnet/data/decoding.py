@@ -11,21 +11,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
 from glassnet.data.dataset import Array, Preparation, Skipped
 from glassnet.data.kind import Kind, Look, Unreadable
+from glassnet.data.stored import WHOLE, Stored, Where
 
 MAX_BYTES = 256_000_000
 CHUNK = 128  # files a message to a worker
 WORTH_WORKERS_S = 1.0  # work below which starting processes costs more than it saves
+AHEAD = 4  # chunks a worker that are handed out before the first of them is back
+
+Chunk = Sequence[tuple[int, Where]]
 
 
 @dataclass(frozen=True)
@@ -46,77 +51,120 @@ def read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
             raise Unreadable("is a folder, not a file" if stat.S_ISDIR(found.st_mode) else "is no ordinary file")
         if size > MAX_BYTES:
-            raise Unreadable(f"is {size / 1e6:,.0f} MB long, over the limit of {MAX_BYTES / 1e6:.0f} MB")
+            raise _too_long(size)
         with open(path, "rb", buffering=0) as file:
             return file.readall()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror or error}") from error
 
 
-def look_at(kind: Kind, root: Path, names: Sequence[str], most: int) -> tuple[list[Look], list[Skipped]]:
+def _too_long(size: int) -> Unreadable:
+    return Unreadable(f"is {size / 1e6:,.0f} MB long, over the limit of {MAX_BYTES / 1e6:.0f} MB")
+
+
+class Reader:
+    """Reads files, and stretches of shards, below a root. The newest shard stays open: most often the next follows."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._shard: tuple[str, BinaryIO] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shard is not None:
+            self._shard[1].close()
+
+    def read(self, where: Where) -> bytes:
+        """The bytes of one example. Raises Unreadable."""
+        path, start, size = where
+        if size == WHOLE:
+            return read_bytes(self.root / path)
+        if size > MAX_BYTES:
+            raise _too_long(size)
+        try:
+            if self._shard is None or self._shard[0] != path:
+                self.__exit__()
+                self._shard = path, open(self.root / path, "rb")  # noqa: SIM115  # closed on leaving
+            file = self._shard[1]
+            file.seek(start)
+            data = file.read(size)
+        except OSError as error:
+            raise Unreadable(f"can't be read: {error.strerror or error}") from error
+        if len(data) < size:
+            raise Unreadable(f"is cut short: {len(data):,} of {size:,} bytes are there")
+        return data
+
+
+def look_at(kind: Kind, stored: Stored, most: int) -> tuple[list[Look], list[Skipped]]:
     """Looks at up to `most` files, spread evenly. Returns what was seen, and which can't be read."""
     looks: list[Look] = []
     skipped: list[Skipped] = []
-    for i in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int)):
-        try:
-            looks.append(kind.look(read_bytes(root / names[i])))
-        except Unreadable as error:
-            skipped.append(Skipped(names[i], str(error)))
+    with Reader(stored.root) as reader:
+        for i in _spread(len(stored), most):
+            try:
+                looks.append(kind.look(reader.read(stored.where(i))))
+            except Unreadable as error:
+                skipped.append(Skipped(stored.names[i], str(error)))
     return looks, skipped
 
 
-def decode_one(kind: Kind, path: Path, preparation: Preparation) -> tuple[Array, Look]:
-    """One file as an array. Raises Unreadable."""
-    return kind.decode(read_bytes(path), preparation)
-
-
-def seconds_each(kind: Kind, root: Path, names: Sequence[str], preparation: Preparation, timed: int) -> float:
+def seconds_each(kind: Kind, stored: Stored, preparation: Preparation, timed: int) -> float:
     """How long a file takes to decode: the median of a few, spread evenly, for the first may load a library."""
     took = [0.0]
-    for i in np.unique(np.linspace(0, len(names) - 1, min(timed, len(names))).astype(int)):
-        begun = time.perf_counter()
-        try:
-            decode_one(kind, root / names[i], preparation)
-        except Unreadable:
-            continue
-        took.append(time.perf_counter() - begun)
+    with Reader(stored.root) as reader:
+        for i in _spread(len(stored), timed):
+            begun = time.perf_counter()
+            try:
+                kind.decode(reader.read(stored.where(i)), preparation)
+            except Unreadable:
+                continue
+            took.append(time.perf_counter() - begun)
     return statistics.median(took)
 
 
-def decode_rows(
-    kind: Kind, root: Path, rows: Sequence[tuple[int, str]], preparation: Preparation, target: Array
-) -> list[Outcome]:
-    """Decodes files into rows of `target`. rows: (row, name). Never raises for a file: its outcome says why."""
+def _spread(count: int, most: int) -> list[int]:
+    """Up to `most` numbers below `count`, spread evenly."""
+    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))]
+
+
+def decode_rows(kind: Kind, root: Path, rows: Chunk, preparation: Preparation, target: Array) -> list[Outcome]:
+    """Decodes files into rows of `target`. rows: (row, where it lies). Raises for no file: its outcome says why."""
     outcomes = []
-    for row, name in rows:
-        try:
-            x, look = decode_one(kind, root / name, preparation)
-        except Unreadable as error:
-            outcomes.append(Outcome(row, 0, None, str(error)))
-            continue
-        target[row] = x
-        digest = int.from_bytes(blake2b(x.data, digest_size=8).digest(), "little")
-        outcomes.append(Outcome(row, digest, look))
+    with Reader(root) as reader:
+        for row, where in rows:
+            try:
+                x, look = kind.decode(reader.read(where), preparation)
+            except Unreadable as error:
+                outcomes.append(Outcome(row, 0, None, str(error)))
+                continue
+            target[row] = x
+            digest = int.from_bytes(blake2b(x.data, digest_size=8).digest(), "little")
+            outcomes.append(Outcome(row, digest, look))
     return outcomes
 
 
 def decode_all(
-    kind: Kind, root: Path, names: Sequence[str], preparation: Preparation, file: Path, seconds: float
+    kind: Kind, stored: Stored, preparation: Preparation, file: Path, seconds: float
 ) -> Iterator[list[Outcome]]:
     """Decodes every file into the array at `file`, (N, C, *S); yields outcomes a chunk at a time, in any order.
 
     seconds: about how long that takes one process; decides whether more help.
     """
     dtype = np.float32 if preparation.settings.get("floats") else np.uint8
-    target = new_array(file, (len(names), *preparation.shape), dtype)
-    rows = list(enumerate(names))
-    chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
-    workers = min(_cores(), len(chunks))
+    target = new_array(file, (len(stored), *preparation.shape), dtype)
+    order = stored.order()
+    chunks = (
+        [(int(row), stored.where(int(row))) for row in order[start : start + CHUNK]]
+        for start in range(0, len(stored), CHUNK)
+    )
+    workers = min(_cores(), -(-len(stored) // CHUNK))
     if workers < 2 or seconds < WORTH_WORKERS_S:
         for chunk in chunks:
-            yield decode_rows(kind, root, chunk, preparation, target)
+            yield decode_rows(kind, stored.root, chunk, preparation, target)
     else:
-        with _Workers(workers, kind, root, preparation, file) as pool:
+        with _Workers(workers, kind, stored.root, preparation, file) as pool:
             yield from pool.decode(chunks)
     target.flush()
 
@@ -164,17 +212,22 @@ class _Workers:
             process.kill()
             process.communicate()
 
-    def decode(self, chunks: Sequence[Sequence[tuple[int, str]]]) -> Iterator[list[Outcome]]:
+    def decode(self, chunks: Iterable[Chunk]) -> Iterator[list[Outcome]]:
+        """Outcomes of the chunks, in order. Few are handed out ahead, so that they take little memory."""
         with ThreadPoolExecutor(self.count) as threads:
-            futures = [threads.submit(self._hand_out, chunk) for chunk in chunks]
+            waiting: deque[Future[list[Outcome]]] = deque()
             try:
-                for future in as_completed(futures):
-                    yield future.result()
+                for chunk in chunks:
+                    waiting.append(threads.submit(self._hand_out, chunk))
+                    if len(waiting) > AHEAD * self.count:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
             finally:
-                for future in futures:
+                for future in waiting:
                     future.cancel()
 
-    def _hand_out(self, chunk: Sequence[tuple[int, str]]) -> list[Outcome]:
+    def _hand_out(self, chunk: Chunk) -> list[Outcome]:
         answer = self._ask(chunk)
         if answer is not None:
             return answer
@@ -182,7 +235,7 @@ class _Workers:
             return [Outcome(chunk[0][0], 0, None, "is damaged: it stops the decoder")]
         return [outcome for row in chunk for outcome in self._hand_out([row])]
 
-    def _ask(self, chunk: Sequence[tuple[int, str]]) -> list[Outcome] | None:
+    def _ask(self, chunk: Chunk) -> list[Outcome] | None:
         process: subprocess.Popen[str] | None = getattr(self.mine, "process", None)
         if process is None:
             process = self.mine.process = self._start()

@@ -17,6 +17,7 @@ from glassnet.data import (
     records,
     sentences,
     series,
+    shards,
     sounds,
     tables,
     texts,
@@ -58,8 +59,9 @@ def find(
 ) -> Source:
     """Finds a data set and what it is, quickly: nothing is decoded but a sample.
 
-    data: a folder, a table, an .npz, or built-in data ("xo", "digits"). given: a model's preparation, to be used as it
-    is. unlabelled: whether a folder without classes will do. Raises GlassnetError when there is nothing to learn from.
+    data: a folder, a table, an .npz, a .tar, or built-in data ("xo", "digits"). given: a model's preparation, to be
+    used as it is. unlabelled: whether a folder without classes will do. Raises GlassnetError when there is nothing to
+    learn from.
     """
     reading = reading or Reading()
     if reading.kind is not None and reading.kind not in KINDS:
@@ -79,6 +81,9 @@ def find(
     if path.is_dir():
         found = _folder(path, reading, unlabelled)
         return _table(path, found, reading, given) if isinstance(found, Path) else _files(path, found, reading, given)
+    tars = shards.find_tars(path)
+    if tars:
+        return _files(path, _in_tars(tars, reading), reading, given)
     if path.suffix.lower() == ".npz":
         contents = arrays.look_into(path, _array_axes(path, reading))
         kind = next(kind for kind in KINDS.values() if kind.array_axes == contents.axes)
@@ -87,7 +92,7 @@ def find(
         return _table(path, path, reading, given)
     raise GlassnetError(
         str(path),
-        expected=f"a folder, a table ({', '.join(sorted(tables.SUFFIXES))}) or an .npz file",
+        expected=f"a folder, a table ({', '.join(sorted(tables.SUFFIXES))}), an .npz or a .tar file",
         found=f"a {path.suffix or 'nameless'} file",
         fix="To ask a model about one file, use glassnet predict",
     )
@@ -98,6 +103,21 @@ def read(
 ) -> Dataset:
     """Reads a data set: see `find`."""
     return find(data, reading, given, unlabelled).read()
+
+
+def list_files(data: str | Path, reading: Reading) -> Listing:
+    """The files that a folder or a table names, with their classes. Raises GlassnetError where there are none."""
+    path = Path(data)
+    refuse_missing(data)
+    found = _folder(path, reading) if path.is_dir() else path
+    if isinstance(found, Listing):
+        return found
+    fix = "Name a folder, or a table with a column path"
+    is_table = found.suffix.lower() in tables.SUFFIXES
+    if not is_table or not tables.has_column(tables.read_table(found), reading.path, tables.PATH_NAMES):
+        raise GlassnetError(str(data), expected="examples in files of their own", found="none", fix=fix)
+    named = tables.manifest(tables.read_table(found), reading)
+    return replace(list_named(named.root, named.names, named.labels, named.splits, named.groups), table=found)
 
 
 def folds(data: str | Path, reading: Reading) -> tuple[int, ...]:
@@ -114,7 +134,7 @@ def folds(data: str | Path, reading: Reading) -> tuple[int, ...]:
 
 
 def _folder(path: Path, reading: Reading, unlabelled: bool = False) -> Listing | Path:
-    """A table with a usual name; else class folders; else the only table in the folder; else files without classes."""
+    """A table with a usual name; else class folders; else shards; else the only table; else files without classes."""
     for name in ("labels", "metadata"):
         for suffix in sorted(tables.SUFFIXES):
             if (path / f"{name}{suffix}").is_file():
@@ -122,6 +142,9 @@ def _folder(path: Path, reading: Reading, unlabelled: bool = False) -> Listing |
     try:
         return _class_folders(path, reading)
     except GlassnetError as error:
+        tars = shards.find_tars(path)
+        if tars:
+            return _in_tars(tars, reading)
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in tables.SUFFIXES and p.name[0] not in "._")
         if len(found) == 1:
             return found[0]
@@ -141,6 +164,15 @@ def _class_folders(path: Path, reading: Reading, unlabelled: bool = False) -> Li
     if all(suffix_of(name) in kind.suffixes for name in listing.names):
         return listing
     return list_folder(path, kind.suffixes, unlabelled)
+
+
+def _in_tars(tars: shards.Tars, reading: Reading) -> Listing:
+    """The examples in some tars."""
+
+    def choose(listing: Listing) -> Kind:
+        return KINDS[reading.kind] if reading.kind else _kind_of(tars.place, listing)
+
+    return shards.list_tars(tars, ALL_SUFFIXES, reading.kind, choose)
 
 
 def _array_axes(path: Path, reading: Reading) -> int | None:
@@ -170,7 +202,8 @@ def _table(path: Path, table: Path, reading: Reading, given: Preparation | None)
 
 
 def _files(path: Path, listing: Listing, reading: Reading, given: Preparation | None) -> Source:
-    kind = KINDS[reading.kind] if reading.kind else _kind_of(path, listing)
+    known = reading.kind or listing.kind
+    kind = KINDS[known] if known else _kind_of(path, listing)
     wish = Wish(given, reading.size)
     shape = guess(kind, listing, wish).shape
     title = path.resolve().name if path.is_dir() else path.resolve().stem
@@ -198,8 +231,8 @@ def _kind_of(path: Path, listing: Listing) -> Kind:
 
 def _understood(kind: Kind, listing: Listing) -> int:
     """How many of a few files are of this kind by their contents; a .npy may be a series or a volume."""
-    names = [name for name in listing.names if suffix_of(name) in kind.suffixes]
-    return len(decoding.look_at(kind, listing.root, names, TRIED)[0])
+    rows = [row for row, name in enumerate(listing.names) if suffix_of(name) in kind.suffixes]
+    return len(decoding.look_at(kind, listing.stored.some(rows), TRIED)[0])
 
 
 KINDS = {

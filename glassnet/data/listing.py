@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL
+from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Skipped
+from glassnet.data.stored import Stored
 from glassnet.errors import GlassnetError
 from glassnet.words import counted, listed
 
@@ -33,6 +34,8 @@ class Listing:
     names: N paths relative to root. labels: (N,) places in classes. split: (N,) int8, -1 where not given.
     stamp: changes when a file does. ignored: how many other files there are, by suffix. group: (N,) equal for files
     that belong together, if a table says which do. table: the one that names the files, if one does.
+    shards, spans: where they lie, if they are no files of their own: see Stored. skipped: what could not be listed.
+    kind: what they are, where that is known already.
     """
 
     root: Path
@@ -45,6 +48,20 @@ class Listing:
     notes: tuple[str, ...] = ()
     group: NDArray[np.int64] | None = None
     table: Path | None = None
+    shards: Sequence[str] = ()
+    spans: NDArray[np.int64] | None = None
+    skipped: tuple[Skipped, ...] = ()
+    kind: str = ""
+
+    @property
+    def stored(self) -> Stored:
+        """Where their bytes lie."""
+        return Stored(self.root, self.names, self.shards, self.spans)
+
+    @property
+    def place(self) -> Path:
+        """What a person named: a table, a tar, a folder."""
+        return self.table or self.root
 
 
 def list_folder(root: Path, suffixes: frozenset[str], unlabelled: bool = False) -> Listing:
@@ -53,10 +70,24 @@ def list_folder(root: Path, suffixes: frozenset[str], unlabelled: bool = False) 
     suffixes: of the files that count, in lower case. unlabelled: whether folders that name no classes will do
     (DATA/1.png, or DATA/train/1.png with test beside train). Raises GlassnetError when they won't.
     """
-    notes: tuple[str, ...] = ()
     files, ignored, empty = _walk(root, suffixes)
     if unlabelled and _names_no_classes(files):
         return _without_classes(root, files, ignored)
+    return arranged(root, files, empty, suffixes, ignored)[0]
+
+
+def arranged(
+    root: Path,
+    files: list[tuple[str, str]],
+    empty: list[str],
+    suffixes: frozenset[str],
+    ignored: Mapping[str, int],
+) -> tuple[Listing, list[str]]:
+    """The classes and splits that the folders of some files name, and the marks of the files in the listing's order.
+
+    files: (name, mark). empty: folders that hold nothing. Raises GlassnetError when the folders name no classes.
+    """
+    notes: tuple[str, ...] = ()
     while True:
         tops = Counter(name.split("/", 1)[0] for name, _ in files if "/" in name)
         loose = [name for name, _ in files if "/" not in name]
@@ -87,7 +118,7 @@ def list_folder(root: Path, suffixes: frozenset[str], unlabelled: bool = False) 
     classes = sorted_classes({part[depth] for part in parts} | set(hollow))
     place = {label: i for i, label in enumerate(classes)}
     splits = [SPLIT_WORDS[part[0].lower()] if has_splits else NOT_GIVEN for part in parts]
-    return Listing(
+    listing = Listing(
         root,
         [name for name, _ in chosen],
         np.array([place[part[depth]] for part in parts], np.int64),
@@ -97,6 +128,7 @@ def list_folder(root: Path, suffixes: frozenset[str], unlabelled: bool = False) 
         ignored,
         notes + _alike(classes),
     )
+    return listing, [mark for _, mark in chosen]
 
 
 def _names_no_classes(files: Sequence[tuple[str, str]]) -> bool:

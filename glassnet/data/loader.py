@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -95,7 +96,11 @@ class Loader:
         self.augmentation = augmentation or Augmentation()
         self.examples = min(examples or len(rows), len(rows))
         self.kept = _keep(dataset, rows, device)
-        self.coin = np.random.default_rng([seed, 8]).integers(0, 2, len(dataset), np.int8)
+
+    @cached_property
+    def coin(self) -> NDArray[np.int8]:
+        """(N,) 0 or 1: which of its two sides an example of the data set shows first."""
+        return np.random.default_rng([self.seed, 8]).integers(0, 2, len(self.dataset), np.int8)
 
     @property
     def steps(self) -> int:

@@ -11,6 +11,7 @@ from glassnet.errors import GlassnetError
 from glassnet.words import clipped, listed
 
 BUILT_IN = ("xo", "digits")
+IN_TAR = re.compile(r"\.tar/(?=.)", re.IGNORECASE)
 HUB_ID = re.compile(r"[\w.-]+/(?!.*\.(safetensors|pth?|bin)$)[\w.-]+", re.ASCII)  # a file's path is none
 
 
@@ -26,6 +27,14 @@ def refuse_missing(data: str | Path) -> None:
     )
 
 
+def in_tar(asked: str) -> tuple[str, str] | None:
+    """The tar and the name in it, of what a person names as photos.tar/cat/1.png; None for all else."""
+    for match in IN_TAR.finditer(asked):
+        if os.path.isfile(asked[: match.end() - 1]):
+            return asked[: match.end() - 1], asked[match.end() :]
+    return None
+
+
 def is_text(asked: str) -> bool:
     """Whether what a person asks about can be no path that is there, but several words, as a sentence is."""
     return " " in asked.strip() and not os.path.exists(asked)
@@ -33,7 +42,7 @@ def is_text(asked: str) -> bool:
 
 def refuse_missing_inputs(asked: Sequence[str]) -> None:
     """Raises GlassnetError when none of these paths is there; "-" is standard input, and a text is what it is."""
-    if not any(name == "-" or os.path.exists(name) or is_text(name) for name in asked):
+    if not any(name == "-" or os.path.exists(name) or is_text(name) or in_tar(name) for name in asked):
         found = "nothing there" if len(asked) == 1 else "none of them there"
         names = listed([clipped(name, 200) for name in asked])
         raise GlassnetError(names, expected="a file or a folder", found=found, fix="Check the path")
@@ -41,7 +50,7 @@ def refuse_missing_inputs(asked: Sequence[str]) -> None:
 
 def refuse_all_but_a_file(asked: str) -> None:
     """Raises GlassnetError unless this is a file, "-" for standard input, or a text."""
-    if asked != "-" and not os.path.isfile(asked) and not is_text(asked):
+    if asked != "-" and not os.path.isfile(asked) and not is_text(asked) and not in_tar(asked):
         found = "a folder" if os.path.isdir(asked) else "nothing there"
         raise GlassnetError(clipped(asked, 200), expected="one file", found=found, fix="Check the path")
 

@@ -15,6 +15,7 @@ from glassnet.data import cache, decoding
 from glassnet.data.dataset import Array, Dataset, Preparation, Samples, Skipped
 from glassnet.data.kind import Kind, Look, Looks
 from glassnet.data.listing import Listing
+from glassnet.data.stored import Chosen
 from glassnet.errors import GlassnetError
 from glassnet.words import clipped, counted
 
@@ -40,12 +41,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """What the cache holds. rows: (n,) places in the listing of what could be read."""
+    """What the cache holds. rows: (n,) places in the listing of what could be read, None for all. sizes: (n, axes)."""
 
     x: Array
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int64] | None
     digest: NDArray[np.uint64]
-    looks: Looks
+    sizes: NDArray[np.int32]
     preparation: Preparation
     skipped: list[tuple[int, str]]
 
@@ -57,7 +58,7 @@ def guess(kind: Kind, listing: Listing, wish: Wish) -> Preparation:
     folder = cache.remembered(_cache_name(kind, listing), lambda facts: _fits(facts, listing, wish))
     if folder is not None:
         return _preparation(folder)
-    looks, skipped = decoding.look_at(kind, listing.root, listing.names, SAMPLED)
+    looks, skipped = decoding.look_at(kind, listing.stored, SAMPLED)
     if not looks:
         raise nothing_readable(kind, listing, skipped)
     return kind.prepare(Looks.of(looks), wish.longest)
@@ -68,16 +69,16 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
     decoded = yield from _decoded(kind, listing, wish)
     rows = decoded.rows
     skipped = tuple(Skipped(listing.names[row], reason) for row, reason in decoded.skipped)
-    if not len(rows):
+    if not len(decoded.digest):
         raise nothing_readable(kind, listing, list(skipped))
     samples = Samples(
         decoded.x,
-        listing.labels[rows],
-        listing.names if len(rows) == len(listing.names) else [listing.names[row] for row in rows],
-        listing.split[rows],
+        listing.labels if rows is None else listing.labels[rows],
+        listing.names if rows is None else Chosen(listing.names, rows),
+        listing.split if rows is None else listing.split[rows],
         decoded.digest,
-        decoded.looks.size,
-        listing.group[rows] if listing.group is not None else None,
+        decoded.sizes,
+        listing.group if listing.group is None or rows is None else listing.group[rows],
     )
     return Dataset(
         kind.name,
@@ -85,12 +86,12 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
         listing.classes,
         samples,
         decoded.preparation,
-        skipped=skipped,
+        skipped=(*listing.skipped, *skipped),
         ignored=listing.ignored,
-        root=listing.root,
-        notes=(*listing.notes, *kind.notes(decoded.looks.size, decoded.preparation)),
+        root=None if listing.shards else listing.root,
+        notes=(*listing.notes, *kind.notes(decoded.sizes, decoded.preparation)),
         one=kind.one,
-        detail=kind.describe(decoded.looks.size, decoded.preparation),
+        detail=kind.describe(decoded.sizes, decoded.preparation),
     )
 
 
@@ -98,7 +99,7 @@ def nothing_readable(kind: Kind, listing: Listing, skipped: list[Skipped]) -> Gl
     """The line for files of which none is whole."""
     why = f" ({clipped(skipped[0].name)} {skipped[0].reason})" if skipped else ""
     return GlassnetError(
-        str(listing.table or listing.root),
+        str(listing.place),
         expected=f"readable {kind.name}",
         found=f"none among {counted(len(listing.names), 'file')}{why}",
         fix="Check the files",
@@ -124,7 +125,8 @@ def _decoded(kind: Kind, listing: Listing, wish: Wish) -> Generator[Progress, No
 
 def _cache_name(kind: Kind, listing: Listing) -> str:
     root = listing.root.resolve()
-    return cache.name_for(root.name, str(root), kind.name)
+    tar = [str(listing.place)] if listing.shards and listing.table else []  # several may lie in one folder
+    return cache.name_for(root.name, str(root), kind.name, *tar)
 
 
 def _fits(facts: dict[str, object], listing: Listing, wish: Wish) -> bool:
@@ -139,51 +141,78 @@ def _fits(facts: dict[str, object], listing: Listing, wish: Wish) -> bool:
 def _fill(
     kind: Kind, listing: Listing, preparation: Preparation, folder: Path, facts: dict[str, object]
 ) -> Generator[Progress, None, Looks]:
-    """Decodes into `folder`: x.npy and columns.npz; adds what was skipped to the facts."""
+    """Decodes into `folder`: x.npy and its columns; adds what was skipped to the facts."""
     total = len(listing.names)
-    seconds = total * decoding.seconds_each(kind, listing.root, listing.names, preparation, TIMED)
-    looks: list[Look | None] = [None] * total
-    digest = np.zeros(total, np.uint64)
+    seconds = total * decoding.seconds_each(kind, listing.stored, preparation, TIMED)
+    columns = _Columns(total)
     skipped: list[tuple[int, str]] = []
     done = 0
     yield Progress(0, total)
-    for outcomes in decoding.decode_all(kind, listing.root, listing.names, preparation, folder / "all.npy", seconds):
+    for outcomes in decoding.decode_all(kind, listing.stored, preparation, folder / "all.npy", seconds):
         for outcome in outcomes:
-            looks[outcome.row] = outcome.look
-            digest[outcome.row] = outcome.digest
             if outcome.look is None:
                 skipped.append((outcome.row, outcome.reason))
+            else:
+                columns.note(outcome.row, outcome.digest, outcome.look)
         done += len(outcomes)
         yield Progress(done, total)
-    rows = np.array([row for row, look in enumerate(looks) if look], np.int64)
-    seen = Looks.of([look for look in looks if look])
+    rows = np.setdiff1d(np.arange(total), [row for row, _ in skipped]) if skipped else None
     _keep_rows(folder / "all.npy", folder / "x.npy", rows)
-    np.savez(folder / "columns.npz", rows=rows, digest=digest[rows], **dataclasses.asdict(seen))
+    seen = columns.keep(folder, rows)
     facts |= {"preparation": dataclasses.asdict(preparation), "skipped": sorted(skipped)}
     return seen
 
 
-def _keep_rows(source: Path, target: Path, rows: NDArray[np.int64]) -> None:
+class _Columns:
+    """What is known of each file, as it is decoded. total: files."""
+
+    def __init__(self, total: int) -> None:
+        self.digest = np.zeros(total, np.uint64)
+        self.channels, self.highest = np.zeros(total, np.int32), np.zeros(total, np.int64)
+        self.size = np.zeros((total, 0), np.int32)
+
+    def note(self, row: int, digest: int, look: Look) -> None:
+        """Takes one down."""
+        if self.size.shape[1] != len(look.size):
+            self.size = np.zeros((len(self.digest), len(look.size)), np.int32)
+        self.digest[row], self.size[row], self.channels[row], self.highest[row] = (
+            digest, look.size, look.channels, look.highest,
+        )  # fmt: skip
+
+    def keep(self, folder: Path, rows: NDArray[np.int64] | None) -> Looks:
+        """Writes the columns of these rows, or of all; those that need not be known again are returned alone."""
+        some = slice(None) if rows is None else rows
+        np.save(folder / "digest.npy", self.digest[some])
+        size = self.size[some]
+        is_even = bool(len(size) and (size == size[0]).all())
+        np.save(folder / "size.npy", size[:1] if is_even else size)
+        (folder / "rows.npy").unlink(missing_ok=True)
+        if rows is not None:
+            np.save(folder / "rows.npy", rows)
+        return Looks(size, self.channels[some], self.highest[some])
+
+
+def _keep_rows(source: Path, target: Path, rows: NDArray[np.int64] | None) -> None:
     """Moves an array, without the rows of files that could not be read."""
-    whole = np.load(source, mmap_mode="r")
-    if len(rows) < len(whole):
-        kept = decoding.new_array(target, (len(rows), *whole.shape[1:]), whole.dtype.type)
-        for start in range(0, len(rows), 1024):
-            kept[start : start + 1024] = whole[rows[start : start + 1024]]
-        kept.flush()
-        source.unlink()
-    else:
+    if rows is None:
         source.rename(target)
+        return
+    whole = np.load(source, mmap_mode="r")
+    kept = decoding.new_array(target, (len(rows), *whole.shape[1:]), whole.dtype.type)
+    for start in range(0, len(rows), 1024):
+        kept[start : start + 1024] = whole[rows[start : start + 1024]]
+    kept.flush()
+    source.unlink()
 
 
 def _load(folder: Path) -> _Decoded:
     facts = json.loads((folder / "facts.json").read_text("utf-8"))
-    with np.load(folder / "columns.npz") as columns:
-        looks = Looks(columns["size"], columns["channels"], columns["highest"])
-        rows, digest = columns["rows"], columns["digest"]
+    rows = cache.column(folder, "rows") if (folder / "rows.npy").exists() else None
+    digest, size = cache.column(folder, "digest"), cache.column(folder, "size")
     x = np.load(folder / "x.npy", mmap_mode="c")
     skipped = [(row, why) for row, why in facts["skipped"]]
-    return _Decoded(x, rows, digest, looks, _preparation(folder), skipped)
+    sizes = np.broadcast_to(size, (len(digest), size.shape[1]))
+    return _Decoded(x, rows, digest, sizes, _preparation(folder), skipped)
 
 
 def _preparation(folder: Path) -> Preparation:

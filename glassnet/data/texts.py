@@ -78,14 +78,15 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
     texts: list[str] = []
     rows: list[int] = []
     skipped: list[Skipped] = []
-    for row, file in enumerate(listing.names):
-        try:
-            texts.append(sentences.text_of(decoding.read_bytes(listing.root / file)))
-            rows.append(row)
-        except Unreadable as error:
-            skipped.append(Skipped(file, str(error)))
-        if row % 500 == 0:
-            yield Progress(row, len(listing.names))
+    with decoding.Reader(listing.root) as reader:
+        for row, file in enumerate(listing.names):
+            try:
+                texts.append(sentences.text_of(reader.read(listing.stored.where(row))))
+                rows.append(row)
+            except Unreadable as error:
+                skipped.append(Skipped(file, str(error)))
+            if row % 500 == 0:
+                yield Progress(row, len(listing.names))
     if not rows:
         raise nothing_readable(kind, listing, skipped)
     dataset = yield from sentences.read_texts(
@@ -98,4 +99,4 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
         listing.notes,
         wish.given,
     )
-    return replace(dataset, skipped=tuple(skipped), ignored=listing.ignored)
+    return replace(dataset, skipped=(*listing.skipped, *skipped), ignored=listing.ignored)

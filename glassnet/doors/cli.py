@@ -46,7 +46,7 @@ def train(
     """Train a net, test it once, leave a model folder.
 
     DATA is a folder (of boxes in VOC's or COCO's layout: a detector is trained), a
-    table, an .npz file, or built-in data: xo, digits.
+    table, an .npz file, .tar shards or a folder of them, or built-in data: xo, digits.
     """
     if not resume:
         refuse_missing(data)
@@ -250,7 +250,7 @@ def serve(model: Path | None, host: str, port: int, json: bool) -> None:
 
 @glassnet.group(no_args_is_help=False)
 def make() -> None:
-    """Make data: glassnet make xo OUT."""
+    """Make data: glassnet make xo OUT, glassnet make shards DATA OUT."""
 
 
 @make.command("xo")
@@ -281,6 +281,24 @@ def make_xo(
     from glassnet.doors.commands import make as work
 
     work.make_xo(out, count, size, (translate, scale, rotate, weight), seed, json)
+
+
+@make.command("shards")
+@data_argument
+@click.argument("out", type=PATH)
+@whole_number("size-mb", 1, "Megabytes of a shard, at most.", 256, 1_000_000)
+@settings(Reading)
+@as_json
+def make_shards(data: str, out: Path, size_mb: int, reading: Reading, json: bool) -> None:
+    """DATA's files as .tar shards in a new folder OUT, as WebDataset has them.
+
+    DATA is a folder of class folders, or a table that names files. A shard holds
+    cat/1.png and its class's number, cat/1.cls; classes.txt names the classes.
+    """
+    refuse_missing(data)
+    from glassnet.doors.commands import make as work
+
+    work.make_shards(data, out, size_mb, reading, json)
 
 
 def main() -> None:

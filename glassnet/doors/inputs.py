@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.config import Reading
-from glassnet.data import arrays, decoding, kinds, tables
+from glassnet.data import arrays, decoding, kinds, shards, tables
 from glassnet.data.dataset import Array, Preparation
+from glassnet.data.headers import members
 from glassnet.data.kind import Unreadable
 from glassnet.data.kinds import KINDS, Source
 from glassnet.data.listing import files_below
-from glassnet.data.places import is_text
+from glassnet.data.places import in_tar, is_text
 from glassnet.doors.folder import WEIGHTS, is_model
 from glassnet.errors import GlassnetError
 from glassnet.words import by, listed
@@ -52,8 +53,8 @@ def find_data(
 def read_inputs(asked: Sequence[str], kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
     """Every example that was asked about, in order; files that can't be read come with an error instead.
 
-    asked: paths of files, folders, tables or .npz; "-" for standard input (one file, or a path a line); of sentences
-    the words themselves, a line each. Raises GlassnetError for a table or an .npz that can't be read.
+    asked: paths of files, folders, tables, tars, .npz; "-" for standard input (one file, or a path a line); of
+    sentences the words themselves, a line each. Raises GlassnetError for a table or an .npz that can't be read.
     """
     for name in asked:
         if name == "-":
@@ -78,7 +79,7 @@ def right_class(classes: Sequence[str], asked: str, given: str | None) -> str | 
     Raises GlassnetError for a class that the model doesn't know.
     """
     if given is None:
-        folder = Path(asked).absolute().parent.name if Path(asked).is_file() else ""
+        folder = Path(asked).absolute().parent.name if Path(asked).is_file() or in_tar(asked) else ""
         return folder if folder in classes else None
     if given not in classes:
         raise GlassnetError("--right", expected=f"one of {listed(classes)}", found=given, fix="Name one of them")
@@ -149,7 +150,10 @@ def _decoded(name: str, data: bytes, kind: str, preparation: Preparation, full_s
 
 def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
     reader, suffix = KINDS[kind], path.suffix.lower()
-    if not path.exists():
+    packed = (str(path), "") if suffix == shards.SUFFIX and path.is_file() else in_tar(str(path))
+    if packed:
+        yield from _tar(*packed, kind, preparation, full_scale)
+    elif not path.exists():
         yield Input(str(path), None, "is not there")
     elif path.is_dir():
         names = files_below(path, reader.suffixes)
@@ -183,6 +187,22 @@ def _rows(path: Path, kind: str, preparation: Preparation, full_scale: float) ->
             for row in _bytes(chunk, full_scale):
                 yield Input(f"{path}[{at}]", row)
                 at += 1
+
+
+def _tar(tar: str, only: str, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:
+    """Every example in a tar, or the one of a name."""
+    found = False
+    try:
+        for name, data in members(Path(tar), KINDS[kind].suffixes, only):
+            found = True
+            if isinstance(data, Unreadable):
+                yield Input(name, None, str(data))
+            else:
+                yield read_data(name, data, kind, preparation, full_scale)
+    except OSError as error:
+        yield Input(tar, None, f"can't be read: {error.strerror or error}")
+    if not found:
+        yield Input(f"{tar}/{only}" if only else tar, None, "is not there" if only else f"is a tar without {kind}")
 
 
 def _sentence(typed: str, kind: str, preparation: Preparation, full_scale: float) -> Input:

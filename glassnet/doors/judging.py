@@ -49,7 +49,7 @@ class Settled:
 def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool) -> Settled:
     """Asks a trained net about the held-out examples, and calibrates its votes by them."""
     asked = BothWays(net) if both_ways else net
-    with Noted(net, both_ways, is_words) as noted:
+    with Noted(net, len(held.rows), both_ways, is_words) as noted:
         logits, y = answers(asked, held)
     heat = temperature(logits, y)
     scale_votes(net.votes, heat)
@@ -91,7 +91,7 @@ def _answer(
     held = settle(net, trainer.held, both, is_words)
 
     asking, asked = answering(BothWays(net) if both else net, test), 0
-    with Noted(net, both, is_words) as tested:
+    with Noted(net, len(test.rows), both, is_words) as tested:
         while asked < len(test.rows):
             asked = next(asking)
             yield Judging(asked, len(test.rows))
@@ -111,9 +111,9 @@ def _rebuild(
     net: ConvNet, trainer: Trainer[Loader], test: Loader, story: Trained
 ) -> Generator[Judging, None, Outcome | Unlabelled]:
     """Where there are no right answers: how well the machines say again what they see, and fill in hidden halves."""
-    with Noted(net) as held:
+    with Noted(net, len(trainer.held.rows)) as held:
         answers(net, trainer.held)
-    with Noted(net) as tested:
+    with Noted(net, len(test.rows)) as tested:
         answers(net, test)
     asking, total = rebuilding(net, test), min(len(test.rows), MOST)
     done = 0

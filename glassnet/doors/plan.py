@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from glassnet import files
@@ -189,7 +190,7 @@ def fingerprint(dataset: Dataset, sides: Split) -> str:
     """Changes when an example, a class or a side does."""
     hasher = blake2b(digest_size=16)
     for part in (dataset.samples.digest, dataset.samples.y, sides.side):
-        hasher.update(part.tobytes())
+        hasher.update(np.ascontiguousarray(part).data)
     hasher.update("\0".join(dataset.classes).encode("utf-8", "surrogateescape"))
     return hasher.hexdigest()
 

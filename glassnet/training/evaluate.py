@@ -159,8 +159,10 @@ def report(classes: tuple[str, ...], logits: Floats, y: Ints, rows: Ints) -> Rep
 
 def softmax(logits: Floats) -> Floats:
     """Votes as shares of 1. logits: (N, K)."""
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
+    powers = logits - logits.max(1, keepdims=True)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(1, keepdims=True)
+    return np.asarray(powers)
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:

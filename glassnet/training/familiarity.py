@@ -27,6 +27,7 @@ from glassnet.training.evaluate import wilson
 
 WANTED = 0.01  # of real examples that may be refused
 BANK = 2_000  # training examples that are remembered
+MOST = 10_000  # held-out examples that set the limit, and test examples that are measured by it, spread over all
 WIDEST = 256  # voting values that are compared each for itself
 FEWEST = 5  # examples on either side
 COARSE = {1: 64, 2: 8, 3: 4}  # places along each axis of a layout, by the number of axes
@@ -74,9 +75,10 @@ class View:
 
     def distance(self, values: Tensor) -> Tensor:
         """(N,) from each of (N, D) values to its nearest in the bank, of `far`."""
-        scaled, bank = (values.to(self.mean.device) - self.mean) / self.spread, self.bank.float()
-        nearest = [torch.cdist(some, bank).amin(1) for some in torch.split(scaled, TOGETHER)]
-        return torch.cat(nearest) / self.far
+        nearest, bank = torch.empty(len(values), device=self.mean.device), self.bank.float()
+        for some, room in zip(torch.split(values, TOGETHER), torch.split(nearest, TOGETHER), strict=True):
+            room[:] = torch.cdist((some.to(self.mean.device) - self.mean) / self.spread, bank).amin(1)
+        return nearest / self.far
 
 
 @dataclass(frozen=True)
@@ -145,13 +147,15 @@ def alarms(familiarity: Familiarity, test: Views) -> Alarms:
 class Noted:
     """Within it every pass through a net is seen, so that no example has to be asked about twice for its views.
 
-    both_ways: whether mirror images follow the examples in each pass. is_words: see views_of.
+    examples: how many will pass; of more than MOST every second, third, ... is noted. both_ways: whether mirror images
+    follow the examples in each pass. is_words: see views_of.
     """
 
-    def __init__(self, net: ConvNet, both_ways: bool = False, is_words: bool = False) -> None:
-        self._net, self._parts = net, 2 if both_ways else 1
-        self._is_words = is_words
-        self._seen: list[dict[str, Tensor]] = []
+    def __init__(self, net: ConvNet, examples: int, both_ways: bool = False, is_words: bool = False) -> None:
+        self._net, self._parts, self._is_words = net, 2 if both_ways else 1, is_words
+        self._every = max(1, -(-examples // MOST))
+        self._wanted, self._passed, self._noted = -(-examples // self._every), 0, 0
+        self._room: dict[str, Tensor] = {}  # one for all: pieces between the passes would keep memory from being reused
         self._x: list[Tensor] = []
         self._hooks: list[RemovableHandle] = []
 
@@ -169,13 +173,20 @@ class Noted:
     @property
     def views(self) -> dict[str, Tensor]:
         """Of all examples, in order."""
-        return {name: torch.cat([part[name] for part in self._seen]) for name in self._seen[0]}
+        return {name: values[: self._noted] for name, values in self._room.items()}
 
     def _note(self, voted: Tensor) -> None:
         x = self._x.pop()
         mine = len(x) // self._parts
-        seen = views_of(x[:mine].detach(), voted[:mine].detach(), self._is_words)
-        self._seen.append({name: values.cpu() for name, values in seen.items()})
+        first = -self._passed % self._every
+        self._passed += mine
+        if first >= mine:
+            return
+        taken = slice(first, mine, self._every)
+        for name, values in views_of(x[taken].detach(), voted[taken].detach(), self._is_words).items():
+            room = self._room.setdefault(name, torch.empty(self._wanted, values.shape[1]))
+            room[self._noted : self._noted + len(values)] = values
+        self._noted += len(range(mine)[taken])
 
 
 def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[str, Tensor]:
@@ -185,7 +196,7 @@ def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[
         rows = np.sort(np.random.default_rng([seed, 9]).choice(rows, BANK, replace=False))
     some = Loader(train.dataset, rows, train.normalisation, train.batch, torch.device("cpu"))
     device = next(net.parameters()).device
-    with Noted(net, is_words=is_words) as noted, torch.no_grad():
+    with Noted(net, len(rows), is_words=is_words) as noted, torch.no_grad():
         for batch in some.in_order():
             net(batch.x.to(device))
     return noted.views

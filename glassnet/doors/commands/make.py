@@ -1,17 +1,21 @@
-"""glassnet make xo: the slides' X's and O's as a folder of PNGs."""
+"""glassnet make: the slides' X's and O's as a folder of PNGs; files with classes as shards."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
+from glassnet.config import Reading
 from glassnet.data import xo
+from glassnet.data.kinds import list_files
+from glassnet.data.packing import pack
 from glassnet.doors.commands import print_json, say, typed
 from glassnet.errors import GlassnetError
 from glassnet.steps import finish
 from glassnet.words import counted
 
 NAMES = ("translate", "scale", "rotate", "weight")
+MOST_NAMED = 5  # files that could not be read
 SYMMETRIC = ("translate", "rotate")  # one number means as far either way
 
 
@@ -32,6 +36,24 @@ def make_xo(out: Path, count: int, size: int, wishes: tuple[str | None, ...], se
     print(
         f"{counted(count, 'picture')} of {size}x{size} in {out}: " + ", ".join(f"{n:,} {k}" for k, n in counts.items())
     )
+    say("next", typed("glassnet", "train", out))
+
+
+def make_shards(data: str, out: Path, size_mb: int, reading: Reading, json: bool) -> None:
+    """Writes the shards; what is in them is the JSON."""
+    listing = list_files(data, reading)
+    say("packing", f"{counted(len(listing.names), 'file')} of {data}")
+    packed = finish(pack(listing, out, size_mb * 1_000_000))
+    if json:
+        skipped = [{"file": name, "reason": reason} for name, reason in packed.skipped]
+        print_json({"path": str(out), "shards": list(packed.shards), "examples": packed.examples, "skipped": skipped})
+        return
+    parts = ", ".join(f"{number:,} {name}" for name, number in packed.examples.items())
+    print(f"{counted(len(packed.shards), 'shard')} in {out}: {parts}")
+    for name, reason in packed.skipped[:MOST_NAMED]:
+        say("skipped", f"{name} {reason}")
+    if len(packed.skipped) > MOST_NAMED:
+        say("skipped", f"{counted(len(packed.skipped) - MOST_NAMED, 'more file')}; --json names all")
     say("next", typed("glassnet", "train", out))
 
 

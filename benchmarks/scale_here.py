@@ -1,0 +1,135 @@
+"""Measures this machine for the cost model: a step's compute, reading, sums between two processes. Predicts both."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.growth import npz, shards
+from glassnet.config import Training
+from glassnet.data import kinds
+from glassnet.doors import plan as plans
+from glassnet.nets import text
+from glassnet.training.machine import using
+from glassnet.training.memory import keep_memory
+
+EXAMPLES, BATCH, STEPS, RUNS = 6_000, 128, 30, 3
+NET = "(conv 32 3, batchnorm, relu) x2, pool 2, (conv 64 3, batchnorm, relu) x2, mean, fc"
+NORMS = 4  # batch norms of it
+SIZES = (8, 1 << 22)  # bytes
+BUCKET = 1 << 22  # bytes that glassnet sums at a time
+PAIR = """
+import json, sys, time, torch, torch.distributed as dist
+torch.set_num_threads(1)
+dist.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=int(sys.argv[2]), world_size=2)
+found = {}
+for size in map(int, sys.argv[3].split(",")):
+    x, took = torch.zeros(max(1, size // 4)), []
+    for _ in range(60):
+        dist.barrier()
+        begun = time.perf_counter()
+        dist.all_reduce(x)
+        took.append(time.perf_counter() - begun)
+    found[size] = sorted(took)[len(took) // 2]
+if dist.get_rank() == 0:
+    print(json.dumps(found))
+dist.destroy_process_group()
+"""
+
+
+def measure(as_json: bool) -> None:
+    """Prints what was measured and what follows for two processes of one thread each."""
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["GLASSNET_CACHE"] = f"{name}/cache"
+        data = npz(Path(name), EXAMPLES)
+        kinds.read(data)  # into the cache, so that two need not
+        (whole,), halves = steps_s(data, BATCH, 1), steps_s(data, BATCH // 2, 2)
+        half = sum(halves) / 2
+        decoding, reading = rates(shards(Path(name), EXAMPLES), data)
+        small, large = pair_s(Path(name))
+    weights = text.total(text.measure(text.parse(NET), (1, 28, 28), 10)).parameters
+    latency, bandwidth = small / 2, SIZES[1] / max(1e-9, large - small)  # two messages of half the bytes: ring_s of two
+    gradients = 4 * weights / bandwidth + small * -(-4 * weights // BUCKET)
+    exchanges = (2 * NORMS + 1) * small
+    two = half + exchanges + max(0.0, gradients - 2 / 3 * half)
+    facts = {
+        "net": NET, "weights": weights, "batch": BATCH, "step_s": whole, "half_step_s": half,
+        "decoded_per_s": decoding, "read_per_s": reading, "latency_s": latency, "bytes_per_s": bandwidth,
+        "gradients_s": gradients, "exchanges_s": exchanges, "two_processes_step_s": two,
+        "two_processes_rate": BATCH / two, "one_process_rate": BATCH / whole, "efficiency": whole / 2 / two,
+    }  # fmt: skip
+    if as_json:
+        print(json.dumps(facts))
+        return
+    print(f"one process, one thread: {whole * 1e3:.1f} ms a step of {BATCH}")
+    print(f"two processes at once, each for itself: {half * 1e3:.1f} ms a step of {BATCH // 2}")
+    print(f"decoding small PNGs out of shards: {decoding:,.0f}/s a core; batches out of the cache: {reading:,.0f}/s")
+    print(f"sums between two processes (gloo): {small * 1e6:.0f} us of 8 bytes, {bandwidth / 1e9:.2f} GB/s")
+    print(
+        f"predicted of two processes: {two * 1e3:.1f} ms a step, {BATCH / two:,.0f} pictures/s, "
+        f"efficiency {whole / 2 / two * 100:.0f} %"
+    )
+
+
+def steps_s(data: Path, batch: int, processes: int) -> list[float]:
+    """Seconds of a step in each of some processes that train at the same time, each for itself."""
+    words = [sys.executable, "-m", "benchmarks.scale_here", str(data), str(batch)]
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    return [float(one.communicate(timeout=600)[0]) for one in running]
+
+
+def step_s(data: Path, batch: int) -> float:
+    """Seconds of a step of one thread: the median of some runs' means."""
+    keep_memory()
+    dataset = kinds.read(data)
+    settings = Training(net=NET, batch=batch, epochs=10, threads=1, precision="float32")
+    plan, sides, _ = plans.make(dataset, "", kinds.Reading(), settings)
+    train, held, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
+    found = []
+    with using(1):
+        for _ in range(RUNS):
+            trainer = plans.Trainer(plans.build(plan, dataset), train, held, plan.recipe)
+            steps = trainer.run()
+            for _ in range(4):  # the first steps set things up
+                next(steps)
+            begun = time.perf_counter()
+            for _ in range(STEPS):
+                next(steps)
+            found.append((time.perf_counter() - begun) / STEPS)
+    return float(np.median(found))
+
+
+def rates(tars: Path, data: Path) -> tuple[float, float]:
+    """Examples a second: decoded out of shards, with all cores, for one; and read in random order from the cache."""
+    begun = time.perf_counter()
+    kinds.read(tars)
+    decoding = EXAMPLES / (time.perf_counter() - begun)
+    dataset = kinds.read(data)
+    plan, sides, _ = plans.make(dataset, "", kinds.Reading(), Training(net="fc", threads=1, augment=False))
+    train, _, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
+    begun, count = time.perf_counter(), 0
+    for epoch in range(3):
+        for one in train.shuffled(epoch):
+            count += len(one.rows)
+    return decoding, count / (time.perf_counter() - begun)
+
+
+def pair_s(folder: Path) -> tuple[float, float]:
+    """Seconds of a sum of few bytes and of many, between two processes: medians of 60."""
+    words = [sys.executable, "-c", PAIR, str(folder / "meeting")]
+    sizes = ",".join(map(str, SIZES))
+    other = subprocess.Popen([*words, "1", sizes])
+    first = subprocess.run([*words, "0", sizes], capture_output=True, check=True, text=True, timeout=300)
+    other.wait(60)
+    found = json.loads(first.stdout)
+    return found[str(SIZES[0])], found[str(SIZES[1])]
+
+
+if __name__ == "__main__":
+    print(step_s(Path(sys.argv[1]), int(sys.argv[2])))

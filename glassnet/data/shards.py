@@ -1,0 +1,293 @@
+"""Shards: examples in .tar files, as WebDataset has them, to a listing. Knows names and labels, not what examples hold.
+
+`1.png` with its class in `1.cls` or `1.json` beside it, or class folders inside the tar. Nothing is unpacked: headers
+are read once and noted in the cache, and from then on an example is a stretch of its tar.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet.data import cache
+from glassnet.data.dataset import NOT_GIVEN, Skipped
+from glassnet.data.headers import NO_LABEL, Headers, read_headers
+from glassnet.data.kind import Kind
+from glassnet.data.listing import SPLIT_WORDS, Listing, arranged, natural, sorted_classes, stamp_of, suffix_of
+from glassnet.data.stored import PackedNames
+from glassnet.errors import GlassnetError
+from glassnet.words import clipped, counted, listed
+
+SUFFIX = ".tar"
+PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+CLASS_FILES = ("classes.txt", "classes.json")
+
+
+@dataclass(frozen=True)
+class Tars:
+    """The tars of a data set. root: what their paths are relative to. named: the one that a person named, if one."""
+
+    root: Path
+    paths: tuple[str, ...]
+    named: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """What a person named."""
+        return self.named or self.root
+
+
+def find_tars(path: Path) -> Tars | None:
+    """The tars that a path names: itself, or those of a folder and of folders named after splits inside it.
+
+    Raises GlassnetError for packed ones, which can't be read from the middle.
+    """
+    if path.is_file():
+        _refuse_packed(path, [path.name])
+        return Tars(path.parent, (path.name,), path) if path.suffix.lower() == SUFFIX else None
+    names = [entry.name for entry in os.scandir(path) if entry.name[0] != "."]
+    folders = [name for name in names if name.lower() in SPLIT_WORDS and (path / name).is_dir()]
+    names += [f"{folder}/{name}" for folder in folders for name in os.listdir(path / folder) if name[0] != "."]
+    tars = sorted((name for name in names if suffix_of(name) == SUFFIX and (path / name).is_file()), key=natural)
+    if not tars:
+        _refuse_packed(path, sorted(names))
+    return Tars(path, tuple(tars)) if tars else None
+
+
+def list_tars(tars: Tars, suffixes: frozenset[str], asked: str | None, choose: Callable[[Listing], Kind]) -> Listing:
+    """The examples of some tars with their classes, in the order that a folder of them would have.
+
+    suffixes: of examples of any kind. asked: the kind, if a person says it. choose: tells the kind of a listing. Raises
+    GlassnetError when nothing in them can be learnt from.
+    """
+    place = tars.place.resolve()
+    name, stamp = cache.name_for(place.name, str(place), "shards", asked or ""), _stamp(tars)
+    folder = cache.remembered(name, lambda facts: facts["stamp"] == stamp)
+    if folder is None:
+        headers = read_headers(tars.root, tars.paths, suffixes)
+        if not len(headers):
+            raise _no_examples(tars, headers)
+        kind = choose(_everything(tars, headers))
+        listing, rows = _with_classes(tars, headers, kind)
+        facts: dict[str, object] = {
+            "stamp": stamp, "kind": kind.name, "classes": listing.classes, "notes": listing.notes,
+            "ignored": listing.ignored, "skipped": [(one.name, one.reason) for one in listing.skipped],
+        }  # fmt: skip
+        with cache.remember(name, facts) as new:
+            _save(new, listing, headers.names(tars.paths), rows)
+        folder = cache.remembered(name, lambda facts: facts["stamp"] == stamp)
+    assert folder is not None, "the cache was just filled"
+    return _load(folder, tars)
+
+
+def _everything(tars: Tars, headers: Headers) -> Listing:
+    """All that could be an example of some kind, without classes, to see which kind it is."""
+    count = len(headers)
+    nothing, unsplit = np.zeros(count, np.int64), np.full(count, NOT_GIVEN, np.int8)
+    names = headers.names(tars.paths)
+    return Listing(tars.root, names, nothing, unsplit, (), "", shards=tars.paths, spans=headers.spans, table=tars.named)
+
+
+def _with_classes(tars: Tars, headers: Headers, kind: Kind) -> tuple[Listing, NDArray[np.int64]]:
+    """The examples of one kind with their classes, and which of all they are, in order."""
+    mine = np.isin(headers.suffix, [i for suffix, i in headers.suffixes.items() if suffix in kind.suffixes])
+    ignored = dict(headers.ignored)
+    for suffix, i in headers.suffixes.items():
+        if suffix not in kind.suffixes:
+            ignored[suffix] = int((headers.suffix == i).sum())
+    if headers.labels:
+        return _labelled(tars, headers, np.flatnonzero(mine), ignored)
+    names, words = headers.names(tars.paths), _split_words(tars)
+    files = [(_as_in_a_folder(names, words, row), str(row)) for row in np.flatnonzero(mine).tolist()]
+    if all("/" not in names.inside(int(row)) for _, row in files):
+        raise GlassnetError(
+            str(tars.place),
+            expected="a class for each example: cat/1.png, or 1.cls beside 1.png",
+            found=f"{counted(len(files), 'example')} without one",
+            fix="glassnet make shards writes them from class folders",
+        )
+    listing, rows = arranged(tars.place, files, [], kind.suffixes, ignored)
+    return _with_skipped(listing, headers.skipped), np.array([int(row) for row in rows], np.int64)
+
+
+def _with_skipped(listing: Listing, skipped: Sequence[Skipped]) -> Listing:
+    return Listing(
+        listing.root, listing.names, listing.labels, listing.split, listing.classes, "", listing.ignored, listing.notes,
+        skipped=tuple(skipped),
+    )  # fmt: skip
+
+
+def _labelled(
+    tars: Tars, headers: Headers, rows: NDArray[np.int64], ignored: dict[str, int]
+) -> tuple[Listing, NDArray[np.int64]]:
+    """The same, where labels lie beside the examples."""
+    names, words = headers.names(tars.paths), _split_words(tars)
+    known = _class_names(tars.root)
+    named, wrong = _named(headers.labels, known)
+    classes = sorted_classes({*known, *(name for name in named if name)})
+    place = {name: k for k, name in enumerate(classes)}
+    of_label = np.array([place[name] if name else NO_LABEL for name in named] + [NO_LABEL], np.int64)
+    _, key, times = np.unique(headers.key[rows], return_inverse=True, return_counts=True)
+    twice, y = times[key] > 1, of_label[headers.label[rows]]
+    skipped = list(headers.skipped)
+    for row in rows[twice | (y == NO_LABEL)].tolist():
+        reason = "has no label beside it: a .cls, or a .json with label"
+        if headers.label[row] != NO_LABEL:
+            reason = wrong.get(int(headers.label[row]), "is one of several with the same name beside one label")
+        skipped.append(Skipped(names[row], reason))
+    kept = rows[~twice & (y != NO_LABEL)]
+    if not len(kept):
+        raise _no_examples(tars, headers, skipped)
+    if not all(a <= b for a, b in pairwise(natural(_as_in_a_folder(names, words, row)) for row in kept.tolist())):
+        order = sorted(kept.tolist(), key=lambda row: natural(_as_in_a_folder(names, words, row)))
+        kept = np.array(order, np.int64)
+    side = np.array([SPLIT_WORDS.get(word.lower(), NOT_GIVEN) for word in words], np.int8)
+    listing = Listing(
+        tars.root, (), of_label[headers.label[kept]], side[headers.spans[kept, 0]], classes, "", ignored,
+        skipped=tuple(skipped),
+    )  # fmt: skip
+    return listing, kept
+
+
+def _as_in_a_folder(names: PackedNames, words: Sequence[str], row: int) -> str:
+    """The path that an example would have in a folder: its split's folder, then its name in the tar."""
+    word = words[int(names.spans[row, 0])]
+    return f"{word}/{names.inside(row)}" if word else names.inside(row)
+
+
+def _split_words(tars: Tars) -> list[str]:
+    """The split of each tar as its folder's or its own name says it: "train", "val"; "" where none of them does."""
+    found = []
+    for path in tars.paths:
+        words = [word for word in re.split(r"[^A-Za-z]+", path) if word.lower() in SPLIT_WORDS]
+        found.append(words[0] if len({SPLIT_WORDS[word.lower()] for word in words}) == 1 else "")
+    return [word or "train" for word in found] if any(found) else found
+
+
+def _named(labels: dict[str, int], known: Sequence[str]) -> tuple[list[str], dict[int, str]]:
+    """The class of each label by its number, "" for none; and what is wrong with some of them."""
+    wrong: dict[int, str] = {}
+    names = []
+    for text, i in labels.items():
+        number = int(text) if known and re.fullmatch(r"-?\d{1,9}", text) else None
+        if number is not None and not 0 <= number < len(known):
+            wrong[i] = f"has the label {number}, but {counted(len(known), 'class is', 'classes are')} named"
+        names.append("" if i in wrong else text if number is None else known[number])
+    return names, wrong
+
+
+def _class_names(root: Path) -> list[str]:
+    """The names of numbered classes, from a file beside the tars, if there is one. Raises GlassnetError."""
+    path = next((root / name for name in CLASS_FILES if (root / name).is_file()), None)
+    if path is None:
+        return []
+    try:
+        text = path.read_text("utf-8-sig")
+        names = _from_json(json.loads(text)) if path.suffix == ".json" else text.splitlines()
+    except (OSError, ValueError, RecursionError) as error:
+        found = f"it can't be read ({clipped(str(error), 60)})"
+        raise GlassnetError(
+            str(path), expected="the names of the classes", found=found, fix="Write one a line"
+        ) from error
+    names = [name.strip() for name in names]
+    while names and not names[-1]:
+        names.pop()
+    if not names or not all(names) or len(set(names)) < len(names):
+        found = "none" if not names else "an empty line" if not all(names) else "a name twice"
+        raise GlassnetError(str(path), expected="a different name for each class", found=found, fix="Write one a line")
+    return names
+
+
+def _from_json(value: object) -> list[str]:
+    """Names from a list, from {"0": name}, or from {name: 0}. Raises ValueError."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
+    if isinstance(value, dict):
+        turned = {str(number): name for name, number in value.items()} if _numbers(value.values()) else value
+        if _numbers(turned) and all(isinstance(one, str) for one in turned.values()):
+            numbers = {int(number): name for number, name in turned.items()}
+            if sorted(numbers) == list(range(len(numbers))):
+                return [numbers[i] for i in range(len(numbers))]
+    raise ValueError("neither a list of names nor a number for each name, from 0 on")
+
+
+def _numbers(values: object) -> bool:
+    return all(re.fullmatch(r"\d{1,9}", str(one)) for one in values)  # type: ignore[attr-defined]  # of a dictionary
+
+
+def _save(folder: Path, listing: Listing, names: PackedNames, rows: NDArray[np.int64]) -> None:
+    """Writes what a listing is made of into the cache. rows: which of all names it has."""
+    np.save(folder / "labels.npy", listing.labels)
+    np.save(folder / "split.npy", listing.split)
+    np.save(folder / "spans.npy", names.spans[rows])
+    text, ends = bytearray(), np.empty(len(rows), np.int64)
+    for i, row in enumerate(rows.tolist()):
+        text += names.inside(row).encode("utf-8", "surrogateescape")
+        ends[i] = len(text)
+    np.save(folder / "text.npy", np.frombuffer(text, np.uint8))
+    np.save(folder / "ends.npy", ends)
+
+
+def _load(folder: Path, tars: Tars) -> Listing:
+    facts = json.loads((folder / "facts.json").read_text("utf-8"))
+    labels, split, spans, text, ends = (
+        cache.column(folder, name) for name in ("labels", "split", "spans", "text", "ends")
+    )
+    return Listing(
+        tars.root,
+        PackedNames(text, ends, spans, tars.paths),
+        labels,
+        split,
+        tuple(facts["classes"]),
+        facts["stamp"],
+        facts["ignored"],
+        tuple(facts["notes"]),
+        table=tars.named,
+        shards=tars.paths,
+        spans=spans,
+        skipped=tuple(Skipped(name, reason) for name, reason in facts["skipped"]),
+        kind=facts["kind"],
+    )
+
+
+def _stamp(tars: Tars) -> str:
+    marks = []
+    for name in (*tars.paths, *CLASS_FILES):
+        try:
+            stat = os.stat(tars.root / name)
+        except OSError:
+            continue
+        marks.append((name, f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"))
+    return stamp_of(marks)
+
+
+def _refuse_packed(path: Path, names: Sequence[str]) -> None:
+    packed = [name for name in names if name.lower().endswith(PACKED)]
+    if packed:
+        raise GlassnetError(
+            str(path),
+            expected="plain .tar files",
+            found=f"{listed(packed, 2)}, packed: it can't be read from the middle",
+            fix="Unpack it to a .tar first (gunzip)",
+        )
+
+
+def _no_examples(tars: Tars, headers: Headers, skipped: Sequence[Skipped] = ()) -> GlassnetError:
+    there = listed(sorted(headers.ignored), 3)
+    first = next(iter(skipped or headers.skipped), None)
+    found = "none"
+    if first is not None:
+        found += f" ({clipped(first.name)} {first.reason})"
+    elif there:
+        found += f", but members with the suffix {there}"
+    return GlassnetError(
+        str(tars.place), expected="examples such as 1.png with 1.cls, or cat/1.png", found=found, fix="Check the tar"
+    )
