@@ -31,6 +31,7 @@ from glassnet.nets.text import Row, Spec
 from glassnet.nets.vectors import Vectors
 from glassnet.nets.weights import Weights
 from glassnet.training import recipe as recipes
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.evidence import weigh_words
 from glassnet.training.machine import Machine, choose_device, choose_threads, look_at_machine, using
 from glassnet.training.recipe import Recipe
@@ -38,6 +39,7 @@ from glassnet.training.scout import EASY, glance
 from glassnet.training.trainer import Trainer
 from glassnet.training.whitening import EXAMPLES, can_be_whitened, whiten
 from glassnet.words import percent
+from glassnet.world import ALONE, World
 
 RUN = "run.json"
 MEASURED = 0.03  # share of --minutes that measuring the speed may take
@@ -84,8 +86,13 @@ def command_of(source: str, *records: tuple[Settings, Settings]) -> str:
     return shlex.join(words)
 
 
-def make(dataset: Dataset, source: str, reading: Reading, settings: Training) -> tuple[Plan, Split, Machine]:
-    """Chooses whatever was left open. Raises GlassnetError when the data or the net can't be trained."""
+def make(
+    dataset: Dataset, source: str, reading: Reading, settings: Training, timed: bool = True, sharing: int = 1
+) -> tuple[Plan, Split, Machine]:
+    """Chooses whatever was left open. Raises GlassnetError when the data or the net can't be trained.
+
+    timed: whether --minutes is seen to; in a cluster all measure that together. sharing: processes on this machine.
+    """
     kind = KINDS[dataset.kind]
     if not kind.ordered and not settings.net:
         raise GlassnetError(
@@ -112,17 +119,23 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
     else:
         spec, recipe, more = _suitable(dataset, sides, settings, recipe, normalisation, machine)
         why += more
-    recipe, fewer = _with_threads(recipe, settings, machine, text.measure(spec, dataset.shape, len(dataset.classes)))
+    rows = text.measure(spec, dataset.shape, len(dataset.classes))
+    recipe, fewer = _with_threads(recipe, settings, machine, rows, sharing)
     if fewer:  # so that the command of this training says it too
         settings = replace(settings, threads=recipe.threads)
     notes = (*dataset.notes, *sides.notes, *why, *fewer)
     plan = Plan(source, reading, settings, str(spec), recipe, normalisation, fingerprint(dataset, sides), notes)
     if given:
         plan = replace(plan, notes=(*notes, *_begun_with(given, plan, dataset)))
-    if settings.minutes:
-        with using(plan.recipe.threads):
-            plan = _within_minutes(plan, dataset, sides, machine)
+    if settings.minutes and timed:
+        plan = in_minutes(plan, dataset, sides, machine)
     return plan, sides, machine
+
+
+def in_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cluster: Cluster = APART) -> Plan:
+    """The plan as --minutes lets it be, by the speed that is measured."""
+    with using(plan.recipe.threads):
+        return _within_minutes(plan, dataset, sides, machine, cluster)
 
 
 def _refuse_other_values(kind: Kind, net: Spec) -> None:
@@ -157,6 +170,11 @@ def fitted(dataset: Dataset, seed: int) -> Dataset:
 
 def take_up(plan: Plan, dataset: Dataset) -> tuple[Split, Machine]:
     """Makes sure that a stored plan still fits its data. Raises GlassnetError when the data changed."""
+    return sides_of(plan, dataset), look_at_machine(choose_device(plan.settings.device))
+
+
+def sides_of(plan: Plan, dataset: Dataset) -> Split:
+    """The sides of a plan's data. Raises GlassnetError when the data isn't what the plan was made for."""
     sides = split(dataset, plan.settings.seed)
     if fingerprint(dataset, sides) != plan.fingerprint:
         raise GlassnetError(
@@ -164,14 +182,14 @@ def take_up(plan: Plan, dataset: Dataset) -> tuple[Split, Machine]:
             found="the data is not what this training began with",
             fix="Put it back as it was, or begin anew with another --out",
         )
-    return sides, look_at_machine(choose_device(plan.settings.device))
+    return sides
 
 
 def read_plan(out: Path) -> Plan:
     """The plan of an unfinished training. Raises GlassnetError when there is none."""
     path = out / CHECKPOINTS / RUN
     try:
-        return _from_json(json.loads(path.read_text("utf-8")))
+        return from_json(json.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
         fix = "Begin one without --resume"
         raise GlassnetError(str(out), expected="an unfinished training", found="none", fix=fix) from error
@@ -188,8 +206,10 @@ def fingerprint(dataset: Dataset, sides: Split) -> str:
     return hasher.hexdigest()
 
 
-def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) -> tuple[Loader, Loader, Loader]:
-    """Loaders of the three sides."""
+def loaders(
+    plan: Plan, dataset: Dataset, sides: Split, device: torch.device, world: World = ALONE
+) -> tuple[Loader, Loader, Loader]:
+    """Loaders of the three sides. world: of the processes that share each step of training."""
     recipe = plan.recipe
     train, val, test = (
         Loader(
@@ -201,6 +221,7 @@ def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) ->
             recipe.augmentation if side == TRAIN else None,
             recipe.seed,
             recipe.examples if side == TRAIN else 0,
+            world if side == TRAIN else ALONE,
         )
         for side in range(3)
     )
@@ -266,30 +287,31 @@ def _suitable(
 
 
 def _with_threads(
-    recipe: Recipe, settings: Training, machine: Machine, rows: tuple[Row, ...]
+    recipe: Recipe, settings: Training, machine: Machine, rows: tuple[Row, ...], sharing: int = 1
 ) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with the cores it shall use, and why they are fewer than there are, if that depends on the moment."""
     if machine.device != "cpu" or settings.threads:
         return replace(recipe, threads=settings.threads or 0), ()
-    threads, why = choose_threads(machine.cores, text.total(rows).multiply_adds * recipe.batch)
+    threads, why = choose_threads(machine.cores, text.total(rows).multiply_adds * recipe.batch, sharing)
     return replace(recipe, threads=threads), (why,) if why else ()
 
 
-def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:
+def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cluster: Cluster) -> Plan:
     """The plan with as many epochs as fit into --minutes, by the measured speed of a net that is thrown away."""
     assert plan.settings.minutes is not None
     budget = plan.settings.minutes * 60
-    train, held, _ = loaders(plan, dataset, sides, torch.device(machine.device))
-    trainer = Trainer(build(plan, dataset), train, held, replace(plan.recipe, epochs=10_000))
+    train, held, _ = loaders(plan, dataset, sides, torch.device(machine.device), cluster.world)
+    trainer = Trainer(build(plan, dataset), train, held, replace(plan.recipe, epochs=10_000), cluster=cluster)
     begun = time.perf_counter()
     steps, seen, took = 0, 0, 0.0
     for progress in trainer.run():
         if steps == 2:  # the first steps set things up
             begun, seen = time.perf_counter(), 0
         steps, seen, took = steps + 1, seen + plan.recipe.batch, time.perf_counter() - begun
-        if (steps > 5 and took > budget * MEASURED) or (progress.finished and steps > 20):
+        enough = (steps > 5 and took > budget * MEASURED) or (progress.finished is not None and steps > 20)
+        if cluster.told(enough):  # by the first one's clock
             break
-    each = took / max(seen, 1)
+    each = float(str(cluster.told(took / max(seen, 1))))
     epoch = each * (len(train.rows) + len(held.rows) / 3)  # judging takes a third of training
     fitting = budget * USED / epoch
     usual = plan.settings.epochs or recipes.default_epochs(len(train.rows)) * MOST_TIMES
@@ -302,7 +324,8 @@ def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine
     return replace(plan, recipe=recipe, notes=(*plan.notes, note))
 
 
-def _from_json(facts: Mapping[str, Any]) -> Plan:
+def from_json(facts: Mapping[str, Any]) -> Plan:
+    """The plan that was written as JSON."""
     recipe = dict(facts["recipe"])
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     recipe["class_weight"] = tuple(recipe["class_weight"]) if recipe["class_weight"] else None

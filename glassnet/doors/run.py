@@ -17,6 +17,7 @@ from glassnet.data.dataset import TRAIN, VAL, Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
+from glassnet.doors import agreeing
 from glassnet.doors import folder as layout
 from glassnet.doors import plan as plans
 from glassnet.doors.card import Card
@@ -34,15 +35,17 @@ from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays
 from glassnet.nets.text import Row
 from glassnet.steps import finish
-from glassnet.training.answers import answering, answers
+from glassnet.training.answers import answering, answers, shard
 from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.checkpoints import Checkpoints
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.evaluate import Report, report
-from glassnet.training.familiarity import Noted, alarms, learn
+from glassnet.training.familiarity import Noted, alarms, gathered, learn
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome
 from glassnet.training.trainer import Progress, Trainer
+from glassnet.world import launch
 
 
 class Stop(Exception):
@@ -99,43 +102,56 @@ def run(
     source: str = "",
     reading: Reading | None = None,
     stored: Plan | None = None,
+    cluster: Cluster = APART,
 ) -> Generator[Event, None, None]:
     """Trains a net on a data set and, with `out`, leaves a model folder there.
 
     source, reading: how the data was named, if it was, and read. stored: the plan of a training that is taken up
     again. Throw Stop into it to make it save and end with Interrupted. Raises GlassnetError.
+
+    cluster: of the processes that run this together; `out` and `stored` are the first one's, and it alone comes to
+    Finished.
     """
     keep_memory()
     dataset = plans.fitted(dataset, (stored.settings if stored else settings).seed)
-    if stored is None:
-        plan, sides, machine = plans.make(dataset, source, reading or Reading(), settings)
-    else:
-        plan, (sides, machine) = stored, plans.take_up(stored, dataset)
+    plan, sides, machine = agreeing.agree(dataset, source, reading or Reading(), settings, stored, cluster)
     with ExitStack() as held:
-        held.enter_context(using(plan.recipe.threads))
-        if out is not None:
-            enter(out, held)
-            plan.write(out)
-        train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device))
+        held.enter_context(using(agreeing.threads_of(plan, cluster)))
+        cluster.together(lambda: _open(out, plan, held))
+        train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device), cluster.world)
         checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
         snapshot, notes = checkpoints.latest() if checkpoints else (None, ())
+        snapshot = cluster.shared(snapshot)
         net = plans.build(plan, dataset)
         if snapshot is None:
-            plans.begin(net, plan, train)
-        trainer = Trainer(net, train, val, plan.recipe)
+            agreeing.begin(net, plan, train, cluster)
+        trainer = Trainer(net, train, val, plan.recipe, cluster=cluster)
         if snapshot is not None:
             trainer.restore(snapshot)
         rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))
         try:
+            cluster.look_up()
             told, went_on = (*plan.notes, *notes), stored is not None
             yield Prepared(dataset, sides, rows, plan, machine, told, went_on, trainer.at.epoch, trainer)
             yield from _epochs(trainer, checkpoints)
             plan = replace(plan, notes=(*plan.notes, *trainer.by_hand))
             outcome = yield from _judge(trainer, test, plan, dataset, sides, rows, machine)
         except Stop as stop:
-            raise _interrupted(stop, trainer, checkpoints, plan, out) from stop
+            raise cluster.fails(_interrupted(stop, trainer, checkpoints, plan, out)) from stop
+        if not cluster.world.is_first:
+            return
         model = _model(outcome, plan)
         yield Finished(model, outcome, out, _save(model, outcome, out) if out is not None else None)
+
+
+def _open(out: Path | None, plan: Plan, held: ExitStack) -> None:
+    """Begins the folder of a run, if there is one."""
+    if out is None:
+        return
+    enter(out, held)
+    plan.write(out)
+    if launch():
+        files.write_file(out / CHECKPOINTS / layout.LAUNCH, launch())
 
 
 def enter(out: Path, held: ExitStack) -> None:
@@ -184,24 +200,32 @@ def _judge(
     assert isinstance(net, ConvNet), "the plan builds ConvNets"
     asked_net = BothWays(net) if plan.recipe.both_ways else net
     both, is_words = plan.recipe.both_ways, KINDS[dataset.kind].looked_up
+    cluster = trainer.together.cluster
     with Noted(net, both, is_words) as held:
-        logits, y = answers(asked_net, trainer.held)
-    heat = temperature(logits, y)
+        logits, y = answers(asked_net, trainer.held, cluster=cluster)
+    heat = float(str(cluster.told(temperature(logits, y))))
     scale_votes(net.votes, heat)
 
-    asking, asked = answering(asked_net, test), 0
+    sharing, asked = cluster.among(len(test.rows)), 0
+    mine = shard(test, sharing)
+    asking = answering(asked_net, mine)
     with Noted(net, both, is_words) as tested:
-        while asked < len(test.rows):
+        while asked < len(mine.rows):
             asked = next(asking)
-            yield Judging(asked, len(test.rows))
+            yield Judging(asked, len(mine.rows))
+    said, right = (sharing.gathered(part) for part in finish(asking))
+    held_views = gathered(held.views, cluster.among(len(trainer.held.rows)))
+    tested_views = gathered(tested.views, sharing)
+    cluster.look_up()
+    yield Judging(asked, len(mine.rows))
 
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
         return report(dataset.classes, logits.double().numpy(), y.numpy(), loader.rows)
 
-    familiar = learn(net, trainer.train, held.views, plan.recipe.seed, is_words)
+    familiar = learn(net, trainer.train, held_views, plan.recipe.seed, is_words)
     return Outcome(
         familiar=familiar,
-        alarms=alarms(familiar, tested.views) if familiar else None,
+        alarms=alarms(familiar, tested_views) if familiar else None,
         net=net,
         rows=rows,
         dataset=dataset,
@@ -216,7 +240,7 @@ def _judge(
         best_epoch=trainer.best_epoch,
         seconds=trainer.seconds,
         temperature=heat,
-        test=judged(*finish(asking), test),
+        test=judged(said, right, test),
         held=judged(logits / heat, y, trainer.held),
         notes=plan.notes,
     )

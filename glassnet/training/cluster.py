@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,6 +23,7 @@ from glassnet.training.pulse import END, Pulse
 from glassnet.world import ALONE, World
 
 PATIENCE = timedelta(days=7)  # of an exchange: the first process may test and write for long. The pulse knows who lives
+LINGERING_S = 20.0
 SIGNALS = 64  # signal numbers are below
 T = TypeVar("T")
 
@@ -82,6 +84,16 @@ class Cluster:
         """Nobody is waited for any more."""
         if self._pulse is not None:
             self._pulse.stop()
+
+    def linger(self) -> None:
+        """Gives the process that says why all end the time to do so: torchrun stops all once the first has ended."""
+        self.leave_behind()
+        end = time.monotonic() + LINGERING_S
+        try:
+            while time.monotonic() < end and self._pulse is not None and self._pulse.is_reachable():
+                time.sleep(0.1)
+        except GlassnetError:  # torchrun's signal
+            return
 
     def told(self, value: object) -> object:
         """What the first process says, as JSON; others may say None."""

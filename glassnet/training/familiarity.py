@@ -23,6 +23,7 @@ from torch.utils.hooks import RemovableHandle
 
 from glassnet.data.loader import Loader
 from glassnet.nets.convnet import ConvNet
+from glassnet.training.cluster import Cluster
 from glassnet.training.evaluate import wilson
 
 WANTED = 0.01  # of real examples that may be refused
@@ -176,6 +177,11 @@ class Noted:
         mine = len(x) // self._parts
         seen = views_of(x[:mine].detach(), voted[:mine].detach(), self._is_words)
         self._seen.append({name: values.cpu() for name, values in seen.items()})
+
+
+def gathered(views: Views, cluster: Cluster) -> Views:
+    """The views of all processes' examples, in order."""
+    return {name: cluster.gathered(values) for name, values in views.items()}
 
 
 def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[str, Tensor]:

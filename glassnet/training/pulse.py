@@ -41,6 +41,14 @@ class Pulse:
         """Nothing is missed any more: the end has come."""
         self._stopped.set()
 
+    def is_reachable(self) -> bool:
+        """Whether the store still answers."""
+        try:
+            self._store.add(_key(self.world.rank), 0)
+        except RuntimeError:
+            return False
+        return True
+
     def _beat(self) -> None:
         """Counts up and looks at the others' counts, over and over. Blocks while the store can't be reached."""
         while not self._stopped.wait(EVERY_S):
