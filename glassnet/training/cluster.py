@@ -225,7 +225,7 @@ def _reaching(world: World) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        found = f"another process ended or can't be reached ({' '.join(str(error).split())[-120:]})"
+        found = "another process ended, or can't be reached"
         fix = "Go on from the last checkpoint: the same command with --resume (torchrun --max-restarts does)"
         raise Lost(f"process {world.rank} of {world.size}", found=found, fix=fix) from error
 

@@ -34,12 +34,15 @@ class Pulse:
         now = time.monotonic()
         self._heard = dict.fromkeys(heard, (0, now))
         self._stopped = threading.Event()
-        for work in (self._beat, self._watch):
-            threading.Thread(target=work, name="glassnet-pulse", daemon=True).start()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._beat, self._watch)]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Nothing is missed any more: the end has come."""
+        """Nothing is missed any more: the end has come. A thread that outlived Python would abort the process."""
         self._stopped.set()
+        for thread in self._threads:
+            thread.join(MISSED_S)
 
     def is_reachable(self) -> bool:
         """Whether the store still answers."""
