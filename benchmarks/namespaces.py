@@ -1,8 +1,8 @@
 """Two machines on one: namespaces joined by a cable, each with its own torchrun. `python -m benchmarks.namespaces`.
 
 The same training four times: in one process, on the two machines, with the cable out for some seconds in its midst,
-with a process killed in its midst. Prints a line each: how far losses and weights are from those of one process. Needs root
-and Linux; makes two namespaces and a cable between them, and takes them away again.
+with a process killed in its midst. Prints a line each: how far losses and weights are from those of one process. Needs
+root and Linux; makes two namespaces and a cable between them, and takes them away again.
 """
 
 import argparse
@@ -116,6 +116,7 @@ def train(home: Path, out: str, words: list[str], disturb: "Disturbance | None" 
                 if one.poll() is None:
                     os.killpg(one.pid, signal.SIGKILL)
                     end_all(first, second)
+                    one.communicate()
     if any(one.returncode for one in running):
         raise RuntimeError(f"ended with {[one.returncode for one in running]}: {said[0][-3000:]}\n{said[1][-3000:]}")
     return said[0]
