@@ -24,11 +24,11 @@ from safetensors.torch import load_file
 BIN = Path(sys.executable).parent
 PORT = 29_477
 FREQUENT = """
-import sys
 from glassnet.training import checkpoints
 checkpoints.SOONEST_S, checkpoints.COST = 0.0, 1.0
-from glassnet.doors.cli import run
-sys.exit(run(sys.argv[1:]))
+from glassnet.doors.cli import main
+if __name__ == "__main__":
+    main()
 """  # the same program, saving as often as it can
 
 

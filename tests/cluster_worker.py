@@ -7,6 +7,7 @@ found.pt there.
 """
 
 import copy
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 
 from glassnet.data import kinds
-from glassnet.data.augment import augment
 from glassnet.data.dataset import Normalisation
 from glassnet.data.kind import Augmentation
 from glassnet.data.loader import Batch, Loader, Part
@@ -122,7 +122,6 @@ def failures(cluster):
 def main():
     folder = Path(sys.argv[1])
     code = run(["train", str(folder / "model"), "--resume"])
-    assert augment is not None
     cluster = Cluster(world())
     cluster.join(False)
     found = {
@@ -136,6 +135,8 @@ def main():
     if cluster.world.is_first:
         torch.save(found, folder / "found.pt")
     cluster.leave()
+    sys.stdout.flush()
+    os._exit(0)  # as the command line ends
 
 
 if __name__ == "__main__":

@@ -24,13 +24,11 @@ NET = "conv 8 3, batchnorm, relu, pool 2, dropout 0.2, fc"
 WORDS = ("digits", "--net", NET, "--epochs", "2", "--precision", "float32", "--threads", "1", "--batch", "128")
 SETTINGS = Training(net=NET, epochs=2, precision="float32", threads=1, batch=128)
 OFTEN = """
-import os, sys, time
-from pathlib import Path
 from glassnet.training import checkpoints
 checkpoints.SOONEST_S, checkpoints.COST = 0.0, 1.0
-from glassnet.doors.cli import run
+from glassnet.doors.cli import main
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    main()
 """  # the same program, saving as often as it can
 
 

@@ -263,7 +263,12 @@ def make_xo(
 
 def main() -> None:
     """The `glassnet` command."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if world().is_alone:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # torch's threads that exchanged things outlive Python, and then abort one process in three
 
 
 def run(arguments: list[str]) -> int:
