@@ -104,6 +104,7 @@ class Normalisation:
 class Dataset:
     """Examples of one kind with their classes. Immutable; what could not be read or was passed over is kept count of.
 
+    classes: none where nothing names them; every y is 0 then.
     normalisation: given only where the values themselves mean something (the X's and O's of the slides are -1 and 1);
     otherwise None, and learnt from the training split. augment: whether varied copies make sense.
     ignored: files that are of no kind, by suffix. root: the folder that the names are relative to, if they are files.
@@ -134,6 +135,11 @@ class Dataset:
         """What the value 1.0 is in the stored arrays: 255 for uint8, 1 for float32."""
         return 255.0 if self.samples.x.dtype == np.uint8 else 1.0
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether examples come with a class each."""
+        return bool(self.classes)
+
     def __len__(self) -> int:
         return len(self.samples)
 
@@ -149,9 +155,9 @@ class Dataset:
     def describe(self, times: str = "x") -> str:
         """One line: "60,000 pictures in 10 classes, 32x32, colour"."""
         channels = {1: "grey", 3: "colour"}.get(self.shape[0], f"{self.shape[0]} channels")
-        classes = counted(len(self.classes), "class", "classes")
+        classes = f"in {counted(len(self.classes), 'class', 'classes')}" if self.has_labels else "without labels"
         detail = self.detail or f"{by(self.shape[1:], times)}, {channels}"
-        return f"{self.counted()} in {classes}, {detail}"
+        return f"{self.counted()} {classes}, {detail}"
 
     def counted(self, number: int | None = None) -> str:
         """So many examples in words, all unless a number is given: "60,000 pictures", "178 rows"."""

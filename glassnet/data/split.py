@@ -20,7 +20,8 @@ LEFT_OUT = -1
 
 @dataclass(frozen=True)
 class Split:
-    """Sides of a data set. side: (N,) int8, 0 train, 1 val, 2 test, -1 left out. counts: (3, K) examples a class.
+    """Sides of a data set. side: (N,) int8, 0 train, 1 val, 2 test, -1 left out. counts: (3, K) examples a class,
+    (3, 1) where there are no classes.
 
     given: which of the three were given with the data. notes: what a person should know of it.
     """
@@ -63,7 +64,7 @@ def split(dataset: Dataset, seed: int) -> Split:
                 notes += (f"{name} drawn from train: none was given",)
     if samples.group is not None:
         notes += (f"groups stay together: {counted(len(np.unique(samples.group)), 'group')} named in the table",)
-    counts = np.stack([np.bincount(samples.y[side == i], minlength=len(dataset.classes)) for i in range(3)])
+    counts = np.stack([np.bincount(samples.y[side == i], minlength=max(1, len(dataset.classes))) for i in range(3)])
     result = Split(side, counts, given, notes + _thin(dataset, counts))
     _refuse_untrainable(dataset, result)
     return result
@@ -140,6 +141,8 @@ def _conflicts(dataset: Dataset, group: NDArray[np.int64]) -> tuple[str, ...]:
 def _thin(dataset: Dataset, counts: NDArray[np.int64]) -> tuple[str, ...]:
     """Classes that val or test says nothing about."""
     notes: tuple[str, ...] = ()
+    if not dataset.has_labels:
+        return notes
     for side in (VAL, TEST):
         missing = [name for name, n in zip(dataset.classes, counts[side], strict=True) if not n]
         if missing:
@@ -169,6 +172,11 @@ def refuse_one_class(name: str, classes: Sequence[str]) -> None:
 
 
 def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
+    if not dataset.has_labels:
+        if not split.counts.all():
+            found = dataset.counted()
+            raise GlassnetError(dataset.name, expected="ten examples to learn from", found=found, fix="Add some")
+        return
     refuse_one_class(dataset.name, dataset.classes)
     empty = [name for name, n in zip(dataset.classes, split.counts[TRAIN], strict=True) if not n]
     if empty:

@@ -11,6 +11,7 @@ from glassnet.data.split import Split
 from glassnet.doors import plan as plans
 from glassnet.doors.plan import Plan
 from glassnet.errors import GlassnetError
+from glassnet.nets import zoo
 from glassnet.nets.convnet import ConvNet
 from glassnet.training.cluster import Cluster
 from glassnet.training.machine import Machine
@@ -43,8 +44,17 @@ def agree(
     plan, machine = plans.from_json(told["plan"]), Machine(**told["machine"])
     sides = cluster.together(lambda: plans.sides_of(plan, dataset))
     if plan.settings.minutes and not told["went_on"]:
-        plan = plans.in_minutes(plan, dataset, sides, machine, cluster)
+        plan = _in_minutes(plan, dataset, sides, machine, cluster)
     return plan, sides, _times(machine, cluster.world.size)
+
+
+def _in_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cluster: Cluster) -> Plan:
+    """The plan as --minutes lets it be: measured in the steps that all take together, or by the first alone."""
+    if not zoo.named_belief(plan.net):
+        return plans.in_minutes(plan, dataset, sides, machine, cluster)
+    told = cluster.led(lambda: asdict(plans.in_minutes(plan, dataset, sides, machine)))
+    assert isinstance(told, dict), "as it was sent"
+    return plans.from_json(told)
 
 
 def threads_of(plan: Plan, cluster: Cluster) -> int:

@@ -36,7 +36,8 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one input. votes: each class's share of 1, the strongest first. error: why there is none.
+    """What a model says of one input. votes: each class's share of 1, the strongest first; where nothing named classes,
+    the chance of each feature of the highest machine to be there. error: why there is none.
 
     strangeness: over 1 it is like nothing that the model learnt from; None where the model can't tell.
     """
@@ -94,6 +95,9 @@ class Model:
         test = self.metrics.get("test")
         if not isinstance(test, dict):
             return ""
+        if self.card.unlabelled:
+            words = f"{percent(test['explained'])} ({interval(test['explained_low'], test['explained_high'])})"
+            return f"It learnt without labels; of {test['examples']:,} test {self.card.kind} it says {words} again."
         words = f"{percent(test['accuracy'])} ({interval(test['low'], test['high'])})"
         return f"On {test['examples']:,} test {self.card.kind} this net is right on {words}."
 
@@ -166,6 +170,10 @@ class Model:
         with torch.inference_mode():
             return np.asarray(net(self.look(x)).cpu().numpy(), np.float64)
 
+    def shares(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, K) what logits (N, K) come to: each class's share of 1; of features, how surely each is there at all."""
+        return logits if self.card.unlabelled else softmax(logits)
+
     def answer_of(self, x: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Of raw examples (N, C, *S) the logits (N, K), and how strange they are (N,), if the model can tell."""
         if self.familiar is None:
@@ -219,7 +227,7 @@ class Model:
         ends = np.cumsum([len(part) for part in parts])[:-1]
         every = np.concatenate(parts)
         logits, strange = zip(*(self.answer_of(every[i : i + BATCH]) for i in range(0, len(every), BATCH)), strict=True)
-        shares = softmax(np.stack([one.mean(0) for one in np.split(np.concatenate(logits), ends)]))
+        shares = self.shares(np.stack([one.mean(0) for one in np.split(np.concatenate(logits), ends)]))
         known = [part for part in strange if part is not None]
         if not known:
             return ((one, None) for one in shares)

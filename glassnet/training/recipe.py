@@ -30,7 +30,8 @@ class Recipe:
     """One training run. class_weight: (K,) or None. examples: of an epoch, 0 for all. warm: share that warms up.
 
     threads: cores that the work is spread over, 0 for as many as torch takes. optimizer: "muon" (see trainer), or "sgd"
-    with steps down instead of a line, as R-CNN's net was fine-tuned.
+    with steps down instead of a line, as R-CNN's net was fine-tuned. patience: steps of the phases without labels, as a
+    multiple of what they have by themselves.
     """
 
     epochs: int
@@ -46,6 +47,7 @@ class Recipe:
     examples: int = 0
     threads: int = 0
     optimizer: str = "muon"
+    patience: float = 1.0
 
     @property
     def both_ways(self) -> bool:
@@ -76,7 +78,7 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
     """The recipe for a data set: what the settings say, and for the rest what its size and classes suggest."""
     train = split.rows(TRAIN)
     count, kind = len(train), KINDS[dataset.kind]
-    varied = settings.augment and dataset.augment
+    varied = settings.augment and dataset.augment and dataset.has_labels
     found = symmetry(dataset, train, settings.seed) if varied and kind.mirrored else None
     augmentation = _augmentation(dataset, found) if varied else Augmentation()
     weight = _class_weight(split)

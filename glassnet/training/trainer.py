@@ -29,6 +29,7 @@ from glassnet.training.together import Together, farthest, mark
 AVERAGED = 2  # epochs
 APART_MOST = 1e-3  # of the largest weight, that processes may differ by after an epoch
 SOME = 512  # examples that a phase without labels begins from, and is judged by
+FEWEST = 8  # steps of such a phase
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ Feed = TypeVar("Feed", bound=Batches)
 
 class Trainer(Generic[Feed]):
     """Trains a network on a loader's examples, phase by phase, keeping the weights of the epoch with the least loss on
-    `held`; of a phase without labels the last weights. train: the batches of the phase that goes on.
+    `held`; of a phase without labels the last weights. train: the batches of the phase that goes on. has_labels: if
+    not, phases that learn classes are left out.
 
     What is judged and kept is a running average of the weights over the last AVERAGED epochs or so, which is steadier
     than the weights themselves. Polyak and Juditsky 1992; Izmailov et al. 2018.
@@ -94,7 +96,15 @@ class Trainer(Generic[Feed]):
     cluster: of processes that each have a part of every batch of `train`, and all of `held`; their weights stay equal.
     """
 
-    def __init__(self, net: Network, train: Feed, held: Feed, recipe: Recipe, cluster: Cluster = APART) -> None:
+    def __init__(
+        self,
+        net: Network,
+        train: Feed,
+        held: Feed,
+        recipe: Recipe,
+        has_labels: bool = True,
+        cluster: Cluster = APART,
+    ) -> None:
         self.net, self.train, self.held, self.recipe = net, train, held, recipe
         self.device = train.device
         for parameter in net.to(self.device).parameters():
@@ -102,7 +112,7 @@ class Trainer(Generic[Feed]):
             parameter.data = parameter.data.contiguous(memory_format=lay_out)
         weight = torch.tensor(recipe.class_weight, device=self.device) if recipe.class_weight else None
         self.criterion = Criterion(recipe.smoothing, weight)
-        self.phases = net.phases()
+        self.phases = _phases(net, recipe, has_labels)
         self.learnt: dict[str, list[Epoch]] = {}  # what the phases before this one came to
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
@@ -353,6 +363,15 @@ class Trainer(Generic[Feed]):
             (at.seconds - before) / done * (epochs * steps - done),
             has_labels=self.phase.has_labels,
         )
+
+
+def _phases(net: Network, recipe: Recipe, has_labels: bool) -> tuple[Phase, ...]:
+    """The stretches of a training, those without labels as long as the recipe has patience."""
+    kept = [phase for phase in net.phases() if has_labels or not phase.has_labels]
+    return tuple(
+        phase if phase.has_labels else replace(phase, steps=max(FEWEST, round(phase.steps * recipe.patience)))
+        for phase in kept
+    )
 
 
 def _examples(feed: Feed, phase: Phase) -> Feed:

@@ -70,13 +70,15 @@ def choose(
     """The data of a new training and where it goes, with all refused that can be known by now. Raises GlassnetError."""
     _refuse_detecting(detecting)
     refuse_weights_of_detector(settings.weights)
-    spec = zoo.find(settings.net) if settings.net else None
-    source = find_data(data, reading)
+    learns_without = bool(settings.net) and zoo.named_belief(str(settings.net))  # a text that can't be is refused first
+    source = find_data(data, reading, unlabelled=learns_without)
     if source.classes:  # else they are known when all is read
         refuse_one_class(source.name, source.classes)
     folder = choose_out(source.name, out, overwrite)
-    if spec is not None:
-        text.measure(spec, source.shape, max(len(source.classes), 2))
+    if settings.net:
+        spec = zoo.suited(settings.net, source.shape)
+        fitting = spec if source.has_labels else zoo.without_labels(spec)[0]
+        text.measure(fitting, source.shape, max(len(source.classes), 2))
     return source, folder
 
 
@@ -95,11 +97,15 @@ def summary(folder: Path) -> dict[str, object]:
         "parameters": text.total(rows).parameters,
         "classes": list(card.classes),
         "examples": metrics["examples"],
-        "test": {key: metrics["test"][key] for key in ("accuracy", "low", "high", "loss")},
+        "test": _tested(metrics["test"]) if not card.unlabelled else {"accuracy": None, **metrics["test"]},
         "epochs": metrics["training"]["epochs"],
         "seconds": metrics["training"]["seconds"],
         "examples_per_second": metrics["training"]["examples_per_second"],
     }
+
+
+def _tested(test: dict[str, object]) -> dict[str, object]:
+    return {key: test[key] for key in ("accuracy", "low", "high", "loss")}
 
 
 def folder_to_resume(data: str, out: Path | None) -> Path:
@@ -130,7 +136,7 @@ def _resume(folder: Path, settings: Training, detecting: Detecting, reading: Rea
         train_boxes.resume_boxes(folder, boxes, (settings, detecting, reading), json)
         return
     plan = take_up(folder, settings, detecting, reading)
-    source = find_data(plan.source, plan.reading)
+    source = find_data(plan.source, plan.reading, unlabelled=zoo.named_belief(plan.net))
     follow(lambda screen: _read(source, screen), plan.settings, folder, plan.source, plan.reading, plan, json)
 
 
@@ -171,7 +177,8 @@ def follow(
     cluster: Cluster | None = None,
 ) -> None:
     """Trains on what `read` gives, and shows it. cluster: of the processes that do this together; one shows it."""
-    from glassnet.doors.run import Finished, Judging, Prepared, Stop, run
+    from glassnet.doors.judging import Judging
+    from glassnet.doors.run import Finished, Prepared, Stop, run
     from glassnet.doors.screen import console
     from glassnet.doors.signals import patient_signals
     from glassnet.doors.terminal import TrainingView

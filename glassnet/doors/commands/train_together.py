@@ -21,6 +21,7 @@ from glassnet.doors.joining import joined
 from glassnet.doors.plan import Plan, read_plan
 from glassnet.doors.screen import fact, read
 from glassnet.errors import GlassnetError
+from glassnet.nets import zoo
 from glassnet.words import counted
 from glassnet.world import launch, restarts_badly
 
@@ -54,7 +55,7 @@ def train_together(
             screen.print(fact("cluster", f"{counted(size, 'process', 'processes')}, each with a part of every batch"))
             if restarts_badly():
                 screen.print(fact("note", "restarts need TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, or they hang"))
-            return cluster.in_turn(lambda: read(find_data(source, looked), screen))
+            return cluster.in_turn(lambda: read(find_data(source, looked, unlabelled=told["unlabelled"]), screen))
 
         follow(reader, mine, folder if is_first else None, source, looked, plan, json, cluster)
 
@@ -81,14 +82,18 @@ def _begin(
     if begun is not None:
         _refuse_boxes(begun)
         plan = take_up(begun, settings, detecting, reading)
-        return {"how": TAKEN_UP, "folder": str(begun), "source": plan.source, "reading": asdict(plan.reading)}
+        facts = {"source": plan.source, "reading": asdict(plan.reading), "unlabelled": zoo.named_belief(plan.net)}
+        return {"how": TAKEN_UP, "folder": str(begun), **facts}
     refuse_missing(data)
     refuse_missing_weights(settings.weights)
     refuse_device(settings.device)
     if reading.kind is None and not is_model(Path(data)) and find_boxes(data) is not None:
         raise _no_boxes(data)
     _, folder = choose(data, out, settings, detecting, reading, overwrite)
-    return {"how": NEW, "folder": str(folder), "source": data, "reading": asdict(reading)}
+    learns_without = bool(settings.net) and zoo.named_belief(str(settings.net))
+    return {
+        "how": NEW, "folder": str(folder), "source": data, "reading": asdict(reading), "unlabelled": learns_without
+    }  # fmt: skip
 
 
 def _refuse_boxes(folder: Path) -> None:

@@ -1,0 +1,125 @@
+"""What a trained net is worth, asked about the test examples once: with labels, or without any. Prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from glassnet.data.dataset import Dataset
+from glassnet.data.kinds import KINDS
+from glassnet.data.loader import Loader
+from glassnet.data.split import Split
+from glassnet.doors.plan import Plan, classes_of
+from glassnet.nets import text
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.network import BothWays
+from glassnet.steps import finish
+from glassnet.training.answers import answering, answers, shard
+from glassnet.training.calibration import scale_votes, temperature
+from glassnet.training.completion import MOST, rebuilding
+from glassnet.training.evaluate import Report, report
+from glassnet.training.familiarity import Noted, Views, alarms, gathered, learn
+from glassnet.training.machine import Machine
+from glassnet.training.outcome import Outcome, Trained, Unlabelled
+from glassnet.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How far the test is, in examples."""
+
+    done: int
+    total: int
+
+
+def judge(
+    trainer: Trainer[Loader], test: Loader, plan: Plan, dataset: Dataset, sides: Split, machine: Machine
+) -> Generator[Judging, None, Outcome | Unlabelled]:
+    """Asks about the test examples, once, and tells how far that is."""
+    net = trainer.net
+    assert isinstance(net, ConvNet), "the plan builds ConvNets"
+    classes = classes_of(plan.net, dataset)
+    story = Trained(
+        net=net,
+        rows=text.measure(net.spec, dataset.shape, len(classes)),
+        classes=classes,
+        dataset=dataset,
+        source=plan.source,
+        command=plan.command(),
+        fingerprint=plan.fingerprint,
+        split=sides,
+        normalisation=plan.normalisation,
+        recipe=plan.recipe,
+        machine=machine,
+        history=tuple(trainer.history),
+        best_epoch=trainer.best_epoch,
+        seconds=trainer.seconds,
+        notes=plan.notes,
+    )
+    return (yield from (_answer if dataset.has_labels else _rebuild)(net, trainer, test, story))
+
+
+def _answer(
+    net: ConvNet, trainer: Trainer[Loader], test: Loader, story: Trained
+) -> Generator[Judging, None, Outcome | Unlabelled]:
+    """Calibrates the net on the held-out examples, then counts its right answers. A cluster asks in parts."""
+    both, is_words = story.recipe.both_ways, KINDS[story.dataset.kind].looked_up
+    asked_net = BothWays(net) if both else net
+    cluster = trainer.together.cluster
+    with Noted(net, both, is_words) as held:
+        logits, y = answers(asked_net, trainer.held, cluster=cluster)
+    heat = float(str(cluster.told(temperature(logits, y))))
+    scale_votes(net.votes, heat)
+
+    sharing, asked = cluster.among(len(test.rows)), 0
+    mine = shard(test, sharing)
+    asking = answering(asked_net, mine)
+    with Noted(net, both, is_words) as tested:
+        while asked < len(mine.rows):
+            asked = next(asking)
+            yield Judging(asked, len(mine.rows))
+    said, right = (sharing.gathered(part) for part in finish(asking))
+    seen = gathered(held.views, cluster.among(len(trainer.held.rows))), gathered(tested.views, sharing)
+    cluster.look_up()
+    yield Judging(asked, len(mine.rows))
+
+    def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
+        return report(story.classes, logits.double().numpy(), y.numpy(), loader.rows)
+
+    return Outcome(
+        **vars(_with_familiar(story, net, trainer, *seen)),
+        temperature=heat,
+        test=judged(said, right, test),
+        held=judged(logits / heat, y, trainer.held),
+    )
+
+
+def _rebuild(
+    net: ConvNet, trainer: Trainer[Loader], test: Loader, story: Trained
+) -> Generator[Judging, None, Outcome | Unlabelled]:
+    """Where there are no right answers: how well the machines say again what they see, and fill in hidden halves."""
+    with Noted(net) as held:
+        answers(net, trainer.held)
+    with Noted(net) as tested:
+        answers(net, test)
+    asking, total = rebuilding(net, test), min(len(test.rows), MOST)
+    done = 0
+    while done < total:
+        done = next(asking)
+        yield Judging(done, total)
+    return Unlabelled(
+        **vars(_with_familiar(story, net, trainer, held.views, tested.views)),
+        test=finish(asking),
+        asked=test.rows[np.unique(np.linspace(0, len(test.rows) - 1, total).astype(int))],
+        learnt={name: tuple(epochs) for name, epochs in trainer.learnt.items()}
+        | {trainer.phase.name: tuple(trainer.history)},
+    )
+
+
+def _with_familiar(story: Trained, net: ConvNet, trainer: Trainer[Loader], held: Views, tested: Views) -> Trained:
+    is_words = KINDS[story.dataset.kind].looked_up
+    familiar = learn(net, trainer.train, held, story.recipe.seed, is_words)
+    return replace(story, familiar=familiar, alarms=alarms(familiar, tested) if familiar else None)
