@@ -1,8 +1,9 @@
 """One process and two, side by side: `python -m benchmarks.cluster [DATA ...]`.
 
 Trains each data set in one process and in two of the same batches, in float32, and draws their losses on top of each
-other (--picture). Printed as JSON: how far they are apart; of a step in each the seconds, those of the exchanges among
-them, and the bytes that are summed over the processes. DATA: digits, unless given.
+other (--picture). Printed as JSON: how far they are apart by epoch, and how far one process with two threads is from
+one with one, which is rounding too; of a step in each the seconds, those of the exchanges among them, and the bytes
+that are summed over the processes. DATA: digits, unless given.
 """
 
 from __future__ import annotations
@@ -94,14 +95,14 @@ class Trained:
     timed: dict[str, float]
 
 
-def train(home: Path, processes: int, words: list[str]) -> Trained:
-    """Trains in so many processes, one core each."""
-    script = home / f"timed{processes}.py"
+def train(home: Path, processes: int, words: list[str], threads: int = 1) -> Trained:
+    """Trains in so many processes of so many threads each."""
+    script = home / f"timed{processes}x{threads}.py"
     script.write_text(TIMED, "utf-8")
     start = [str(BIN / "torchrun"), "--nproc-per-node", str(processes)] if processes > 1 else [sys.executable]
-    out = home / f"model{processes}"
-    command = [*start, str(script), "train", *words, "--threads", "1", "--out", str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    out = home / f"model{processes}x{threads}"
+    command = [*start, str(script), "train", *words, "--threads", str(threads), "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     subprocess.run(command, cwd=home, env=environment, check=True, stdout=subprocess.DEVNULL)
     with open(out / "history.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -116,11 +117,23 @@ def compare(data: str, epochs: int, batch: int | None, seed: int) -> tuple[dict[
     words += ["--batch", str(batch)] if batch else []
     with TemporaryDirectory() as folder:
         one, two = (train(Path(folder), processes, words) for processes in (1, 2))
-    apart = {
-        name: max(abs(a - b) for a, b in zip(one.losses[name], two.losses[name], strict=True)) for name in one.losses
+        threaded = train(Path(folder), 1, words, threads=2)
+    facts: dict[str, object] = {
+        "data": Path(data).name,
+        "held_loss": one.losses["held_loss"],
+        "two_processes_apart": apart(one, two),
+        "two_threads_apart": apart(one, threaded),
+        "one": one.timed,
+        "two": two.timed,
+        "two_threads": threaded.timed,
     }
-    facts = {"data": Path(data).name, "epochs": epochs, "losses_apart": apart, "one": one.timed, "two": two.timed}
     return facts, one, two
+
+
+def apart(one: Trained, other: Trained) -> dict[str, list[float]]:
+    """How far the losses of two trainings are from each other, by epoch."""
+    pairs = {name: zip(one.losses[name], other.losses[name], strict=True) for name in one.losses}
+    return {name: [abs(a - b) for a, b in both] for name, both in pairs.items()}
 
 
 def draw(titles: list[str], pairs: list[tuple[Trained, Trained]]) -> Image.Image:
