@@ -268,7 +268,7 @@ def main() -> None:
         sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # torch's threads that exchanged things outlive Python, and then abort one process in three
+    os._exit(code)  # torch's threads that exchanged things outlive Python, and may abort the process then
 
 
 def run(arguments: list[str]) -> int:
