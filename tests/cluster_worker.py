@@ -1,9 +1,9 @@
 """What two processes work out together, as torchrun starts them; test_cluster.py holds it against one process.
 
-    torchrun --nproc-per-node 2 tests/cluster_worker.py FOLDER
+    torchrun --nproc-per-node 2 tests/cluster_worker.py FOLDER PORT
 
 In FOLDER lies a training that one process left; the two first finish it, by the command line. Their first then leaves
-found.pt there.
+found.pt there. PORT: a free one.
 """
 
 import copy
@@ -122,7 +122,8 @@ def failures(cluster):
 def main():
     folder = Path(sys.argv[1])
     code = run(["train", str(folder / "model"), "--resume"])
-    cluster = Cluster(world())
+    os.environ |= {"MASTER_PORT": sys.argv[2], "TORCHELASTIC_USE_AGENT_STORE": "False"}
+    cluster = Cluster(world())  # they meet anew, at a place where nothing is left of before
     cluster.join(False)
     found = {
         "code": code,

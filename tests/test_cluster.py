@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,7 +71,10 @@ def found(alone):
     """What two processes worked out: see cluster_worker.py."""
     home = alone / "left"
     worker = Path(__file__).with_name("cluster_worker.py")
-    process = torchrun(home, worker, home)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = torchrun(home, worker, home, port)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     return torch.load(home / "found.pt", weights_only=True)
