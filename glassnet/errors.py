@@ -24,6 +24,14 @@ class GlassnetError(Exception):
         return " ".join(line.split()).removesuffix(".") + "."
 
 
+class Elsewhere(GlassnetError):
+    """Another process of the same training says what was wrong; this one ends with the same exit code, in silence."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__("another process", found="it says why", fix="Nothing to do here")
+        self.exit_code = code
+
+
 class Interrupted(GlassnetError):
     """A signal stopped the work at a safe place. saved: what was kept. command: what goes on from there.
 

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glassnet.data.augment import augment
+from glassnet.data.augment import draw, vary
 from glassnet.data.dataset import Dataset, Normalisation
 from glassnet.data.kind import Augmentation
+from glassnet.world import ALONE, World
 
 MEASURED = 20_000  # examples that the normalisation is learnt from, at most
 TOGETHER = 512  # examples that are fetched and varied at a time
@@ -37,11 +38,19 @@ class Regions:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one process's batch is of a step that several take together. first: where it begins. y: (N,) all classes."""
+
+    first: int
+    y: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """Examples for one step. x: (B, C, *S) float32, normalised. y: (B,) int64. rows: (B,) their places in the data.
 
     regions: where not the pictures are the examples, but R regions of them; then y and rows are (R,). weight: (B,) how
-    many equal examples each stands for, where that isn't one.
+    many equal examples each stands for, where that isn't one. part: where these are not all examples of the step.
     """
 
     x: Tensor
@@ -49,6 +58,12 @@ class Batch:
     rows: NDArray[np.int64]
     regions: Regions | None = None
     weight: Tensor | None = None
+    part: Part | None = None
+
+    @property
+    def count(self) -> int:
+        """Examples of the step, over all processes."""
+        return len(self.rows) if self.part is None else len(self.part.y)
 
 
 class Batches(Protocol):
@@ -77,7 +92,8 @@ class Loader:
     """Batches of some examples of a data set. rows: (n,) which. device: where the batches go.
 
     examples: how many of them make an epoch of training, 0 for all. On a GPU the raw examples are kept there, if they
-    fit, so that a batch is an index and no transfer.
+    fit, so that a batch is an index and no transfer. world: of the processes that share each step of training; this one
+    reads and varies its part alone.
     """
 
     def __init__(
@@ -90,7 +106,9 @@ class Loader:
         augmentation: Augmentation | None = None,
         seed: int = 0,
         examples: int = 0,
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.dataset, self.rows, self.normalisation = dataset, rows, normalisation
         self.batch, self.device, self.seed = batch, device, seed
         self.augmentation = augmentation or Augmentation()
@@ -120,19 +138,39 @@ class Loader:
         for start in range(first // together * together, self.steps, together):
             group = batches[start : start + together]
             random = torch.Generator().manual_seed(step_seed(self.seed, epoch, start))
-            whole = self._batch(np.concatenate(group))
-            turn = torch.from_numpy(self.coin[whole.rows] != epoch % 2)
-            x = augment(whole.x, self.augmentation, random, turn)
-            sizes = [len(rows) for rows in group]
-            parts = zip(group, torch.split(x, sizes), torch.split(whole.y, sizes), strict=True)
-            for step, (rows, mine, y) in enumerate(parts, start):
+            rows = np.concatenate(group)
+            turn = torch.from_numpy(self.coin[rows] != epoch % 2)
+            draws = draw(len(rows), self.dataset.shape[1:], self.augmentation, random, turn)
+            parts = [self.world.part(len(one)) for one in group]
+            if not self.world.is_alone:
+                starts = np.cumsum([0, *map(len, group)]).tolist()
+                places = [np.arange(s + one.start, s + one.stop) for s, one in zip(starts, parts, strict=False)]
+                mine = np.concatenate(places)
+                rows, draws = rows[mine], draws.of(torch.from_numpy(mine))
+            whole = self._batch(rows)
+            x = vary(whole.x, self.augmentation, draws)
+            sizes = [one.stop - one.start for one in parts]
+            split = zip(group, parts, torch.split(x, sizes), torch.split(whole.y, sizes), strict=True)
+            for step, (every, part, some, y) in enumerate(split, start):
                 if step >= first:
-                    yield Batch(mine, y, rows, weight=self._weight(rows))
+                    own = every[part]
+                    yield Batch(some, y, own, weight=self._weight(own), part=self._part(every, part))
+
+    def _part(self, rows: NDArray[np.int64], part: slice) -> Part | None:
+        """What a slice of a step's rows is of them, where others have the rest."""
+        if self.world.is_alone:
+            return None
+        return Part(part.start, torch.from_numpy(self.dataset.samples.y[rows]).to(self.device))
 
     def in_order(self, batch: int | None = None) -> Iterator[Batch]:
         """Every example once, as it is."""
         for start in range(0, len(self.rows), batch or self.batch):
             yield self._batch(self.rows[start : start + (batch or self.batch)])
+
+    def shard(self, world: World) -> Loader:
+        """Those of the examples, in order, that a process is asked about."""
+        rows = self.rows[world.part(len(self.rows))]
+        return Loader(self.dataset, rows, self.normalisation, self.batch, self.device, None, self.seed)
 
     def some(self, count: int) -> Tensor:
         """Up to `count` examples as they are, spread evenly over all, (N, C, *S)."""

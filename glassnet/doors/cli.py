@@ -13,8 +13,9 @@ from glassnet.config import Detecting, Reading, Training
 from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
 from glassnet.doors.folder import refuse_no_model
 from glassnet.doors.options import PATH, as_json, data_argument, model_argument, out_option, settings, whole_number
-from glassnet.errors import GlassnetError, Interrupted
+from glassnet.errors import Elsewhere, GlassnetError, Interrupted
 from glassnet.words import clipped
+from glassnet.world import world
 
 ACCENT = "\x1b[38;2;245;138;182m"
 PLAIN = "\x1b[0m"
@@ -47,7 +48,13 @@ def train(
 
     DATA is a folder (of boxes in VOC's or COCO's layout: a detector is trained), a
     table, an .npz file, .tar shards or a folder of them, or built-in data: xo, digits.
+    In several processes: torchrun --nproc-per-node N -m glassnet train DATA.
     """
+    if not world().is_alone:
+        from glassnet.doors.commands.train_together import train_together
+
+        train_together(data, out, training, detecting, reading, resume, overwrite, json)
+        return
     if not resume:
         refuse_missing(data)
         refuse_missing_weights(training.weights)
@@ -303,7 +310,12 @@ def make_shards(data: str, out: Path, size_mb: int, reading: Reading, json: bool
 
 def main() -> None:
     """The `glassnet` command."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if world().is_alone:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # torch's threads that exchanged things outlive Python, and may abort the process then
 
 
 def run(arguments: list[str]) -> int:
@@ -314,7 +326,11 @@ def run(arguments: list[str]) -> int:
     try:
         result = glassnet.main(arguments or ["--help"], prog_name="glassnet", standalone_mode=False)
         return result if isinstance(result, int) else 0
+    except Elsewhere as silent:
+        return silent.exit_code
     except Interrupted as stop:
+        if not world().is_first:
+            return stop.exit_code
         _say(("^C " if stop.exit_code == 130 else "") + stop.found)
         if stop.saved:
             print(f"saved   {stop.saved}\nnext    {stop.command}", file=sys.stderr)

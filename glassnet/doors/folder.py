@@ -13,6 +13,7 @@ EXPORTED = "model.onnx"
 METRICS, HISTORY, CARD, REPORT = "metrics.json", "history.csv", "README.md", "report.html"
 HIERARCHY = "hierarchy.png"  # of nets that learnt without labels
 CHECKPOINTS = "checkpoints"
+LAUNCH = "launch.txt"  # beside the checkpoints: which call of torchrun they are of
 MODELS = Path("models")  # where models go unless told
 ROOM = 20_000_000  # bytes that a training needs at least
 
@@ -66,6 +67,16 @@ def newest_unfinished(title: str) -> Path:
         fix = "Name its folder with --out, or begin one without --resume"
         raise GlassnetError(f"{MODELS}/{title}-N", expected="an unfinished training", found="none", fix=fix)
     return open_ones[-1]
+
+
+def unfinished_of(launch: str, title: str, out: Path | None) -> Path | None:
+    """The folder of a training that this call of torchrun began in an earlier round: `out`, or models/TITLE-N."""
+    places = [out] if out is not None else [path for _, path in sorted(_numbered(MODELS, title).items())]
+    for folder in reversed(places):
+        note = folder / CHECKPOINTS / LAUNCH
+        if launch and is_unfinished(folder) and note.is_file() and note.read_text("utf-8") == launch:
+            return folder
+    return None
 
 
 def _numbered(parent: Path, title: str) -> dict[int, Path]:

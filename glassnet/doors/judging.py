@@ -18,11 +18,12 @@ from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays
 from glassnet.steps import finish
-from glassnet.training.answers import answering, answers
+from glassnet.training.answers import answering, answers, shard
 from glassnet.training.calibration import scale_votes, temperature
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.completion import MOST, rebuilding
 from glassnet.training.evaluate import Report, report
-from glassnet.training.familiarity import Noted, Views, alarms, learn
+from glassnet.training.familiarity import Noted, Views, alarms, gathered, learn
 from glassnet.training.machine import Machine
 from glassnet.training.outcome import Outcome, Trained, Unlabelled
 from glassnet.training.trainer import Trainer
@@ -46,14 +47,14 @@ class Settled:
     views: Views
 
 
-def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool) -> Settled:
-    """Asks a trained net about the held-out examples, and calibrates its votes by them."""
-    asked = BothWays(net) if both_ways else net
-    with Noted(net, len(held.rows), both_ways, is_words) as noted:
-        logits, y = answers(asked, held)
-    heat = temperature(logits, y)
+def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool, cluster: Cluster = APART) -> Settled:
+    """Asks a trained net about the held-out examples, a cluster in parts, and calibrates its votes by them."""
+    asked, sharing = BothWays(net) if both_ways else net, cluster.among(len(held.rows))
+    with Noted(net, len(shard(held, sharing).rows), both_ways, is_words) as noted:
+        logits, y = answers(asked, held, cluster=cluster)
+    heat = float(str(cluster.told(temperature(logits, y))))
     scale_votes(net.votes, heat)
-    return Settled(logits, y, heat, noted.views)
+    return Settled(logits, y, heat, gathered(noted.views, sharing))
 
 
 def judge(
@@ -86,23 +87,30 @@ def judge(
 def _answer(
     net: ConvNet, trainer: Trainer[Loader], test: Loader, story: Trained
 ) -> Generator[Judging, None, Outcome | Unlabelled]:
-    """Calibrates the net on the held-out examples, then counts its right answers."""
+    """Calibrates the net on the held-out examples, then counts its right answers. A cluster asks in parts."""
     both, is_words = story.recipe.both_ways, KINDS[story.dataset.kind].looked_up
-    held = settle(net, trainer.held, both, is_words)
+    cluster = trainer.together.cluster
+    held = settle(net, trainer.held, both, is_words, cluster)
 
-    asking, asked = answering(BothWays(net) if both else net, test), 0
-    with Noted(net, len(test.rows), both, is_words) as tested:
-        while asked < len(test.rows):
+    sharing, asked = cluster.among(len(test.rows)), 0
+    mine = shard(test, sharing)
+    asking = answering(BothWays(net) if both else net, mine)
+    with Noted(net, len(mine.rows), both, is_words) as tested:
+        while asked < len(mine.rows):
             asked = next(asking)
-            yield Judging(asked, len(test.rows))
+            yield Judging(asked, len(mine.rows))
+    said, right = (sharing.gathered(part) for part in finish(asking))
+    seen = gathered(tested.views, sharing)
+    cluster.look_up()
+    yield Judging(asked, len(mine.rows))
 
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
         return report(story.classes, logits.double().numpy(), y.numpy(), loader.rows)
 
     return Outcome(
-        **vars(_with_familiar(story, net, trainer, held.views, tested)),
+        **vars(_with_familiar(story, net, trainer, held.views, seen)),
         temperature=held.heat,
-        test=judged(*finish(asking), test),
+        test=judged(said, right, test),
         held=judged(held.logits / held.heat, held.y, trainer.held),
     )
 
@@ -121,7 +129,7 @@ def _rebuild(
         done = next(asking)
         yield Judging(done, total)
     return Unlabelled(
-        **vars(_with_familiar(story, net, trainer, held.views, tested)),
+        **vars(_with_familiar(story, net, trainer, held.views, tested.views)),
         test=finish(asking),
         asked=test.rows[np.unique(np.linspace(0, len(test.rows) - 1, total).astype(int))],
         learnt={name: tuple(epochs) for name, epochs in trainer.learnt.items()}
@@ -129,7 +137,7 @@ def _rebuild(
     )
 
 
-def _with_familiar(story: Trained, net: ConvNet, trainer: Trainer[Loader], held: Views, tested: Noted) -> Trained:
+def _with_familiar(story: Trained, net: ConvNet, trainer: Trainer[Loader], held: Views, tested: Views) -> Trained:
     is_words = KINDS[story.dataset.kind].looked_up
     familiar = learn(net, trainer.train, held, story.recipe.seed, is_words)
-    return replace(story, familiar=familiar, alarms=alarms(familiar, tested.views) if familiar else None)
+    return replace(story, familiar=familiar, alarms=alarms(familiar, tested) if familiar else None)

@@ -32,6 +32,7 @@ from glassnet.nets.text import Row, Spec
 from glassnet.nets.vectors import Vectors
 from glassnet.nets.weights import Weights
 from glassnet.training import recipe as recipes
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.evidence import weigh_words
 from glassnet.training.machine import Machine, choose_device, choose_threads, look_at_machine, using
 from glassnet.training.recipe import Recipe
@@ -39,6 +40,7 @@ from glassnet.training.scout import EASY, glance
 from glassnet.training.trainer import Trainer
 from glassnet.training.whitening import EXAMPLES, can_be_whitened, whiten
 from glassnet.words import percent
+from glassnet.world import ALONE, World
 
 RUN = "run.json"
 MEASURED = 0.03  # share of --minutes that measuring the speed may take
@@ -87,8 +89,13 @@ def command_of(source: str, *records: tuple[Settings, Settings]) -> str:
     return shlex.join(words)
 
 
-def make(dataset: Dataset, source: str, reading: Reading, settings: Training) -> tuple[Plan, Split, Machine]:
-    """Chooses whatever was left open. Raises GlassnetError when the data or the net can't be trained."""
+def make(
+    dataset: Dataset, source: str, reading: Reading, settings: Training, timed: bool = True, sharing: int = 1
+) -> tuple[Plan, Split, Machine]:
+    """Chooses whatever was left open. Raises GlassnetError when the data or the net can't be trained.
+
+    timed: whether --minutes is seen to; in a cluster all measure that together. sharing: processes on this machine.
+    """
     kind = KINDS[dataset.kind]
     if not kind.ordered and not settings.net:
         raise GlassnetError(
@@ -99,11 +106,22 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
         )
     sides = split(dataset, settings.seed)
     machine = look_at_machine(choose_device(settings.device))
-    return choose(dataset, source, reading, settings, sides, machine), sides, machine
+    plan = choose(dataset, source, reading, settings, sides, machine, sharing)
+    if settings.minutes and timed:
+        plan = in_minutes(plan, dataset, sides, machine)
+    return plan, sides, machine
 
 
-def choose(dataset: Dataset, source: str, reading: Reading, settings: Training, sides: Split, machine: Machine) -> Plan:
-    """The same where the sides and the machine are known. Raises GlassnetError."""
+def choose(
+    dataset: Dataset,
+    source: str,
+    reading: Reading,
+    settings: Training,
+    sides: Split,
+    machine: Machine,
+    sharing: int = 1,
+) -> Plan:
+    """The same where the sides and the machine are known, but for --minutes. Raises GlassnetError."""
     if settings.net:
         _refuse_other_values(KINDS[dataset.kind], zoo.find(settings.net))
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
@@ -123,16 +141,20 @@ def choose(dataset: Dataset, source: str, reading: Reading, settings: Training, 
         spec, recipe, more = _suitable(dataset, sides, settings, recipe, normalisation, machine)
         why += more
     rows = text.measure(spec, dataset.shape, len(classes_of(str(spec), dataset)))
-    recipe, settings, fewer = with_threads(recipe, settings, machine, rows)
+    recipe, settings, fewer = with_threads(recipe, settings, machine, rows, sharing)
     notes = (*dataset.notes, *sides.notes, *why, *fewer)
     plan = Plan(source, reading, settings, str(spec), recipe, normalisation, fingerprint(dataset, sides), notes)
     if given:
         plan = replace(plan, notes=(*notes, *_begun_with(given, plan, dataset)))
-    if settings.minutes:
-        with using(plan.recipe.threads):
-            in_time = _phases_within_minutes if zoo.named_belief(plan.net) else _within_minutes
-            plan = in_time(plan, dataset, sides, machine)
     return plan
+
+
+def in_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cluster: Cluster = APART) -> Plan:
+    """The plan as --minutes lets it be, by measured speeds: that of a net of one phase by all of a cluster."""
+    with using(plan.recipe.threads):
+        if zoo.named_belief(plan.net):
+            return _phases_within_minutes(plan, dataset, sides, machine)
+        return _within_minutes(plan, dataset, sides, machine, cluster)
 
 
 def _refuse_other_values(kind: Kind, net: Spec) -> None:
@@ -164,6 +186,11 @@ def fitted(dataset: Dataset, seed: int) -> Dataset:
 
 def take_up(plan: Plan, dataset: Dataset) -> tuple[Split, Machine]:
     """Makes sure that a stored plan still fits its data. Raises GlassnetError when the data changed."""
+    return sides_of(plan, dataset), look_at_machine(choose_device(plan.settings.device))
+
+
+def sides_of(plan: Plan, dataset: Dataset) -> Split:
+    """The sides of a plan's data. Raises GlassnetError when the data isn't what the plan was made for."""
     sides = split(dataset, plan.settings.seed)
     if fingerprint(dataset, sides) != plan.fingerprint:
         raise GlassnetError(
@@ -171,14 +198,14 @@ def take_up(plan: Plan, dataset: Dataset) -> tuple[Split, Machine]:
             found="the data is not what this training began with",
             fix="Put it back as it was, or begin anew with another --out",
         )
-    return sides, look_at_machine(choose_device(plan.settings.device))
+    return sides
 
 
 def read_plan(out: Path) -> Plan:
     """The plan of an unfinished training. Raises GlassnetError when there is none."""
     path = out / CHECKPOINTS / RUN
     try:
-        return _from_json(json.loads(path.read_text("utf-8")))
+        return from_json(json.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
         fix = "Begin one without --resume"
         raise GlassnetError(str(out), expected="an unfinished training", found="none", fix=fix) from error
@@ -195,8 +222,10 @@ def fingerprint(dataset: Dataset, sides: Split) -> str:
     return hasher.hexdigest()
 
 
-def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) -> tuple[Loader, Loader, Loader]:
-    """Loaders of the three sides."""
+def loaders(
+    plan: Plan, dataset: Dataset, sides: Split, device: torch.device, world: World = ALONE
+) -> tuple[Loader, Loader, Loader]:
+    """Loaders of the three sides. world: of the processes that share each step of training."""
     recipe = plan.recipe
     train, val, test = (
         Loader(
@@ -208,6 +237,7 @@ def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) ->
             recipe.augmentation if side == TRAIN else None,
             recipe.seed,
             recipe.examples if side == TRAIN else 0,
+            world if side == TRAIN else ALONE,
         )
         for side in range(3)
     )
@@ -281,23 +311,23 @@ def _suitable(
 
 
 def with_threads(
-    recipe: Recipe, settings: Training, machine: Machine, rows: tuple[Row, ...]
+    recipe: Recipe, settings: Training, machine: Machine, rows: tuple[Row, ...], sharing: int = 1
 ) -> tuple[Recipe, Training, tuple[str, ...]]:
     """The recipe with the cores it shall use, and why they are fewer than there are, if that depends on the moment:
     then the settings say it too, for the command of this training.
     """
     if machine.device != "cpu" or settings.threads:
         return replace(recipe, threads=settings.threads or 0), settings, ()
-    threads, why = choose_threads(machine.cores, text.total(rows).multiply_adds * recipe.batch)
+    threads, why = choose_threads(machine.cores, text.total(rows).multiply_adds * recipe.batch, sharing)
     recipe = replace(recipe, threads=threads)
     return (recipe, replace(settings, threads=threads), (why,)) if why else (recipe, settings, ())
 
 
-def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:
+def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cluster: Cluster) -> Plan:
     """The plan with as many epochs as fit into --minutes, by the measured speed of a net that is thrown away."""
     assert plan.settings.minutes is not None
     budget, count = plan.settings.minutes * 60, len(sides.rows(TRAIN))
-    fitting = budget * USED / seconds_an_epoch(plan, dataset, sides, machine, budget * MEASURED)
+    fitting = budget * USED / seconds_an_epoch(plan, dataset, sides, machine, budget * MEASURED, cluster)
     usual = plan.settings.epochs or recipes.default_epochs(count) * MOST_TIMES
     recipe = replace(plan.recipe, epochs=max(1, min(int(fitting), usual)))
     note = f"{recipe.epochs} epochs fit into {plan.settings.minutes:g} minutes"
@@ -308,19 +338,23 @@ def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine
     return replace(plan, recipe=recipe, notes=(*plan.notes, note))
 
 
-def seconds_an_epoch(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, most_s: float) -> float:
+def seconds_an_epoch(
+    plan: Plan, dataset: Dataset, sides: Split, machine: Machine, most_s: float, cluster: Cluster = APART
+) -> float:
     """How long an epoch of a plan takes, judging included: measured for most_s seconds, the net is thrown away."""
-    train, held, _ = loaders(plan, dataset, sides, torch.device(machine.device))
-    trainer = Trainer(build(plan, dataset), train, held, replace(plan.recipe, epochs=10_000))
+    train, held, _ = loaders(plan, dataset, sides, torch.device(machine.device), cluster.world)
+    trainer = Trainer(build(plan, dataset), train, held, replace(plan.recipe, epochs=10_000), cluster=cluster)
     begun = time.perf_counter()
     steps, seen, took = 0, 0, 0.0
     for progress in trainer.run():
         if steps == 2:  # the first steps set things up
             begun, seen = time.perf_counter(), 0
         steps, seen, took = steps + 1, seen + plan.recipe.batch, time.perf_counter() - begun
-        if (steps > 5 and took > most_s) or (progress.finished and steps > 20):
+        enough = (steps > 5 and took > most_s) or (progress.finished is not None and steps > 20)
+        if cluster.told(enough):  # by the first one's clock
             break
-    return took / max(seen, 1) * (len(train.rows) + len(held.rows) / 3)  # judging takes a third of training
+    each = float(str(cluster.told(took / max(seen, 1))))
+    return each * (len(train.rows) + len(held.rows) / 3)  # judging takes a third of training
 
 
 def _phases_within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:
@@ -361,7 +395,8 @@ def recipe_of(facts: Mapping[str, Any]) -> Recipe:
     return Recipe(**recipe)
 
 
-def _from_json(facts: Mapping[str, Any]) -> Plan:
+def from_json(facts: Mapping[str, Any]) -> Plan:
+    """The plan that was written as JSON."""
     normalisation = facts["normalisation"]
     return Plan(
         facts["source"],

@@ -16,6 +16,7 @@ from glassnet.config import Reading, Training
 from glassnet.data.dataset import TRAIN, VAL, Dataset
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
+from glassnet.doors import agreeing
 from glassnet.doors import folder as layout
 from glassnet.doors import plan as plans
 from glassnet.doors.card import Card
@@ -33,10 +34,12 @@ from glassnet.explaining.unlabelled_page import unlabelled_page
 from glassnet.nets import text
 from glassnet.nets.text import Row
 from glassnet.training.checkpoints import Checkpoints
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome, Unlabelled
 from glassnet.training.trainer import Progress, Trainer
+from glassnet.world import launch
 
 
 class Stop(Exception):
@@ -85,43 +88,56 @@ def run(
     source: str = "",
     reading: Reading | None = None,
     stored: Plan | None = None,
+    cluster: Cluster = APART,
 ) -> Generator[Event, None, None]:
     """Trains a net on a data set and, with `out`, leaves a model folder there.
 
     source, reading: how the data was named, if it was, and read. stored: the plan of a training that is taken up
     again. Throw Stop into it to make it save and end with Interrupted. Raises GlassnetError.
+
+    cluster: of the processes that run this together; `out` and `stored` are the first one's, and it alone comes to
+    Finished.
     """
     keep_memory()
     dataset = plans.fitted(dataset, (stored.settings if stored else settings).seed)
-    if stored is None:
-        plan, sides, machine = plans.make(dataset, source, reading or Reading(), settings)
-    else:
-        plan, (sides, machine) = stored, plans.take_up(stored, dataset)
+    plan, sides, machine = agreeing.agree(dataset, source, reading or Reading(), settings, stored, cluster)
     with ExitStack() as held:
-        held.enter_context(using(plan.recipe.threads))
-        if out is not None:
-            enter(out, held)
-            plan.write(out)
-        train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device))
+        held.enter_context(using(agreeing.threads_of(plan, cluster)))
+        cluster.together(lambda: _open(out, plan, held))
+        train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device), cluster.world)
         checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
         snapshot, notes = checkpoints.latest() if checkpoints else (None, ())
+        snapshot = cluster.shared(snapshot)
         net = plans.build(plan, dataset)
         if snapshot is None:
-            plans.begin(net, plan, train)
-        trainer = Trainer(net, train, val, plan.recipe, dataset.has_labels)
+            agreeing.begin(net, plan, train, cluster)
+        trainer = Trainer(net, train, val, plan.recipe, dataset.has_labels, cluster)
         if snapshot is not None:
             trainer.restore(snapshot)
         rows = text.measure(text.parse(plan.net), dataset.shape, len(plans.classes_of(plan.net, dataset)))
         try:
+            cluster.look_up()
             told, went_on = (*plan.notes, *notes), stored is not None
             yield Prepared(dataset, sides, rows, plan, machine, told, went_on, trainer.at.epoch, trainer)
             yield from _epochs(trainer, checkpoints)
             plan = replace(plan, notes=(*plan.notes, *trainer.by_hand))
             outcome = yield from judge(trainer, test, plan, dataset, sides, machine)
         except Stop as stop:
-            raise _interrupted(stop, trainer, checkpoints, plan, out) from stop
+            raise cluster.fails(_interrupted(stop, trainer, checkpoints, plan, out)) from stop
+        if not cluster.world.is_first:
+            return
         model = _model(outcome, plan)
         yield Finished(model, outcome, out, _save(model, outcome, out) if out is not None else None)
+
+
+def _open(out: Path | None, plan: Plan, held: ExitStack) -> None:
+    """Begins the folder of a run, if there is one."""
+    if out is None:
+        return
+    enter(out, held)
+    plan.write(out)
+    if launch():
+        files.write_file(out / CHECKPOINTS / layout.LAUNCH, launch())
 
 
 def enter(out: Path, held: ExitStack) -> None:

@@ -22,9 +22,9 @@ REFRESH_S = 0.1
 QUIET_S = 0.4  # work that is over sooner says nothing
 
 
-def console(json: bool = False) -> Console:
-    """Where a person reads: standard output, or standard error when that is kept for JSON."""
-    made = Console(stderr=json, highlight=False, markup=False, emoji=False, soft_wrap=True)
+def console(json: bool = False, quiet: bool = False) -> Console:
+    """Where a person reads: standard output, or standard error when that is kept for JSON. quiet: nobody reads."""
+    made = Console(stderr=json, highlight=False, markup=False, emoji=False, soft_wrap=True, quiet=quiet)
     if made.is_terminal:
         made.width = min(made.width, WIDTH)
     return made

@@ -7,14 +7,30 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
-from glassnet.data.loader import Batches
+from glassnet.data.loader import Batches, Loader
 from glassnet.nets.network import ask
 from glassnet.steps import finish
+from glassnet.training.cluster import APART, Cluster
 
 
-def answers(net: nn.Module, loader: Batches, precision: str = "float32") -> tuple[Tensor, Tensor]:
-    """Logits (N, K) float32 and classes (N,) of every example of a loader, in order, on the CPU. net: evaluating."""
-    return finish(answering(net, loader, precision))
+def answers(
+    net: nn.Module, loader: Batches, precision: str = "float32", cluster: Cluster = APART
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, K) float32 and classes (N,) of every example of a loader, in order, on the CPU. net: evaluating.
+
+    The processes of a cluster are each asked about a part of them.
+    """
+    sharing = cluster.among(len(loader.rows))
+    logits, y = finish(answering(net, shard(loader, sharing), precision))
+    return sharing.gathered(logits), sharing.gathered(y)
+
+
+def shard(loader: Batches, cluster: Cluster) -> Batches:
+    """The examples of a loader that this process is asked about."""
+    if cluster.is_alone:
+        return loader
+    assert isinstance(loader, Loader), "only whole examples are learnt together"
+    return loader.shard(cluster.world)
 
 
 def answering(

@@ -23,6 +23,7 @@ from torch.utils.hooks import RemovableHandle
 
 from glassnet.data.loader import Loader
 from glassnet.nets.convnet import ConvNet
+from glassnet.training.cluster import Cluster
 from glassnet.training.evaluate import wilson
 
 WANTED = 0.01  # of real examples that may be refused
@@ -187,6 +188,11 @@ class Noted:
             room = self._room.setdefault(name, torch.empty(self._wanted, values.shape[1]))
             room[self._noted : self._noted + len(values)] = values
         self._noted += len(range(mine)[taken])
+
+
+def gathered(views: Views, cluster: Cluster) -> Views:
+    """The views of all processes' examples, in order."""
+    return {name: cluster.gathered(values) for name, values in views.items()}
 
 
 def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[str, Tensor]:

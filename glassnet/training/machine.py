@@ -61,15 +61,16 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
-def choose_threads(cores: int, multiply_adds: int) -> tuple[int, str]:
-    """How many of the cores a training step of so many multiply-adds should use, and why fewer than are idle.
+def choose_threads(cores: int, multiply_adds: int, sharing: int = 1) -> tuple[int, str]:
+    """How many of its cores a training step of so many multiply-adds should use, and why fewer than are idle.
 
+    sharing: processes on this machine that train together, each with so many cores and such a step in equal parts.
     Threads wait for each other after every operation; one that shares its core with another program makes all of them
     wait.
     """
-    if multiply_adds <= LIGHT:
+    if multiply_adds <= LIGHT * sharing:
         return 1, ""
-    busy = _busy_elsewhere()
+    busy = _busy_elsewhere() / sharing
     free = max(1, round(cores - busy))
     if free >= cores:
         return cores, ""

@@ -21,10 +21,13 @@ from glassnet.nets.network import Criterion, Network, Phase
 from glassnet.training.answers import answers, autocast
 from glassnet.training.calibration import calibrated_loss
 from glassnet.training.checkpoints import Snapshot
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.optimizers import optimizers_of, restore, shares_of
 from glassnet.training.recipe import Recipe
+from glassnet.training.together import Together, farthest, mark
 
 AVERAGED = 2  # epochs
+APART_MOST = 1e-3  # of the largest weight, that processes may differ by after an epoch
 SOME = 512  # examples that a phase without labels begins from, and is judged by
 FEWEST = 8  # steps of such a phase
 
@@ -89,9 +92,19 @@ class Trainer(Generic[Feed]):
 
     What is judged and kept is a running average of the weights over the last AVERAGED epochs or so, which is steadier
     than the weights themselves. Polyak and Juditsky 1992; Izmailov et al. 2018.
+
+    cluster: of processes that each have a part of every batch of `train`, and all of `held`; their weights stay equal.
     """
 
-    def __init__(self, net: Network, train: Feed, held: Feed, recipe: Recipe, has_labels: bool = True) -> None:
+    def __init__(
+        self,
+        net: Network,
+        train: Feed,
+        held: Feed,
+        recipe: Recipe,
+        has_labels: bool = True,
+        cluster: Cluster = APART,
+    ) -> None:
         self.net, self.train, self.held, self.recipe = net, train, held, recipe
         self.device = train.device
         for parameter in net.to(self.device).parameters():
@@ -111,6 +124,7 @@ class Trainer(Generic[Feed]):
         self._stopped = False
         self._drops = any(isinstance(module, nn.Dropout) for module in net.modules())
         self._labelled = train
+        self.together = Together(net, cluster)
         self._enter(0)
 
     @property
@@ -128,6 +142,7 @@ class Trainer(Generic[Feed]):
             self.learnt[self.phase.name] = self.history
             self._enter(self.at.phase + 1)
             yield from self._run_phase()
+        self.together.end()
         self.net.load_state_dict(self.best)
         self.net.eval()
 
@@ -212,6 +227,7 @@ class Trainer(Generic[Feed]):
         self.history, self.best, self.best_epoch = [], {}, 0
         self.average = copy.deepcopy(self.net).eval()
         self._averaged, self._current = _floats(self.average), _floats(self.net)
+        self.together.begin([one for one in self.net.parameters() if one.requires_grad], phase.has_labels)
 
     def _run_phase(self) -> Iterator[Progress]:
         """One phase to its end."""
@@ -224,9 +240,9 @@ class Trainer(Generic[Feed]):
             for batch in self.train.shuffled(self.at.epoch, self.at.step):
                 loss, right = self._step(batch, phase)
                 self.at.step += 1
-                self.at.loss += loss * len(batch.rows)
+                self.at.loss += loss * batch.count
                 self.at.right += right
-                self.at.seen += len(batch.rows)
+                self.at.seen += batch.count
                 self._clock(time.perf_counter() - begun)
                 if self.at.step < self.train.steps:
                     yield self._progress()
@@ -244,21 +260,21 @@ class Trainer(Generic[Feed]):
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * share
+        self.together.look_at(batch)
         with autocast(self.device, recipe.precision if phase.has_labels else "float32"):
             loss, said = phase.loss(batch, self.criterion)
         self.net.zero_grad(set_to_none=True)
+        loss = self.together.share(loss, batch, self.criterion)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         value = float(functional.cross_entropy(said.detach().float(), batch.y) if phase.has_labels else said)
-        if not math.isfinite(value) or not math.isfinite(float(loss.detach())):
-            raise GlassnetError(
-                f"epoch {at.epoch + 1}, step {at.step + 1}",
-                found="the loss is not a number any more",
-                fix=f"Lower the learning rate: --learning-rate {recipe.learning_rate / 3:.2g}",
-            )
+        right = int((said.argmax(1) == batch.y).sum()) if phase.has_labels else 0
+        descended, value, right = self.together.add_up(loss, value, right, batch)
+        if not math.isfinite(value) or not math.isfinite(descended):
+            raise self.together.cluster.fails(_no_number(at, recipe))
         for optimizer in self.optimizers:
             optimizer.step()
         self._take_average()
-        return value, int((said.argmax(1) == batch.y).sum()) if phase.has_labels else 0
+        return value, right
 
     def _take_average(self) -> None:
         """Moves the averages a little toward the weights; more at first, when there is little to average."""
@@ -269,6 +285,7 @@ class Trainer(Generic[Feed]):
     def _end_epoch(self) -> Progress:
         """Judges the epoch on the held-out examples, keeps its weights if they are the best, and starts the next."""
         begun, phase = time.perf_counter(), self.phase
+        self._stay_together()
         judged = phase.has_labels and len(self.held.rows) > 0
         held_loss, held_right = self._judge() if judged else (self._held_error(), 0.0)
         self._clock(time.perf_counter() - begun)
@@ -295,9 +312,30 @@ class Trainer(Generic[Feed]):
 
     def _judge(self) -> tuple[float, float]:
         """The loss on the held-out examples, at its best temperature, and the share of them that are right."""
-        logits, y = answers(self.average, self.held, self.recipe.precision)
+        cluster = self.together.cluster
+        logits, y = answers(self.average, self.held, self.recipe.precision, cluster)
         self.judged = logits
-        return calibrated_loss(logits, y), float((logits.argmax(1) == y).float().mean())
+        told = cluster.told([calibrated_loss(logits, y), float((logits.argmax(1) == y).float().mean())])
+        assert isinstance(told, list), "as it was sent"
+        return told[0], told[1]
+
+    def _stay_together(self) -> None:
+        """All processes take the first one's state where theirs differs in the last digits, as on unlike processors.
+
+        Raises GlassnetError where they have gone apart.
+        """
+        cluster = self.together.cluster
+        if cluster.is_alone or not cluster.differs(mark([*self._current, *self._averaged])):
+            return
+        first = cluster.shared(self.snapshot())
+        assert first is not None, "the first process has one"
+        gap = farthest(self.net.state_dict(), first.tensors, "net.")
+        apart = cluster.gathered(torch.tensor([gap])).max()
+        if not float(apart) < APART_MOST:
+            raise cluster.fails(_gone_apart(self.at, float(apart)))
+        stopped = self._stopped
+        self.restore(first)
+        self._stopped = stopped
 
     def _held_error(self) -> float:
         """The error of a phase without labels on some held-out examples, the same every time; none without them."""
@@ -343,6 +381,19 @@ def _examples(feed: Feed, phase: Phase) -> Feed:
     """The batches of a phase without labels."""
     assert isinstance(feed, Loader), "only whole examples are learnt without labels"
     return cast(Feed, feed.of(phase.batch, phase.steps))
+
+
+def _no_number(at: _Position, recipe: Recipe) -> GlassnetError:
+    return GlassnetError(
+        f"epoch {at.epoch + 1}, step {at.step + 1}",
+        found="the loss is not a number any more",
+        fix=f"Lower the learning rate: --learning-rate {recipe.learning_rate / 3:.2g}",
+    )
+
+
+def _gone_apart(at: _Position, gap: float) -> GlassnetError:
+    found = f"the processes' weights differ by {gap:.1g} of the largest: a machine computes otherwise than the first"
+    return GlassnetError(f"epoch {at.epoch + 1}", found=found, fix="Leave it out, or train in one process")
 
 
 def _some(feed: Batches) -> Tensor:

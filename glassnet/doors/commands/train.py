@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsons
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,14 @@ from glassnet.doors.folder import choose_out, is_model, is_unfinished
 from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, zoo
+from glassnet.world import launch, world
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from glassnet.data.dataset import Dataset
     from glassnet.doors.plan import Plan
+    from glassnet.training.cluster import Cluster
 
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows' for Linux, AMD's
 
@@ -36,20 +42,32 @@ def train(
     json: bool,
 ) -> None:
     """Trains and leaves a model folder; its summary is the JSON."""
+    begun = None if resume or not launch() else layout.unfinished_of(launch(), title(data), out)
+    if begun is not None:  # torchrun starts a dead process again with the words that it had
+        _resume(begun, settings, detecting, reading, json)
+        return
     if resume:
-        folder = _folder_to_resume(data, out)
+        folder = folder_to_resume(data, out)
         if is_model(folder) and not is_unfinished(folder):
             read_card(folder)
-            _finish_line(folder, json)
+            finish_line(folder, json)
             return
         _resume(folder, settings, detecting, reading, json)
         return
-    _refuse_device(settings.device)
+    refuse_device(settings.device)
     boxes = find_boxes(data) if reading.kind is None and not is_model(Path(data)) else None
     if boxes is not None:
         name = title(data)
         train_boxes.train_boxes(boxes, data, name, out, settings, detecting, reading, overwrite, json)
         return
+    source, folder = choose(data, out, settings, detecting, reading, overwrite)
+    follow(lambda screen: _read(source, screen), settings, folder, data, reading, None, json)
+
+
+def choose(
+    data: str, out: Path | None, settings: Training, detecting: Detecting, reading: Reading, overwrite: bool
+) -> tuple[Source, Path]:
+    """The data of a new training and where it goes, with all refused that can be known by now. Raises GlassnetError."""
     _refuse_detecting(detecting)
     refuse_weights_of_detector(settings.weights)
     learns_without = bool(settings.net) and zoo.named_belief(str(settings.net))  # a text that can't be is refused first
@@ -61,7 +79,7 @@ def train(
         spec = zoo.suited(settings.net, source.shape)
         fitting = spec if source.has_labels else zoo.without_labels(spec)[0]
         text.measure(fitting, source.shape, max(len(source.classes), 2))
-    _train(source, settings, folder, data, reading, None, json)
+    return source, folder
 
 
 def summary(folder: Path) -> dict[str, object]:
@@ -90,7 +108,7 @@ def _tested(test: dict[str, object]) -> dict[str, object]:
     return {key: test[key] for key in ("accuracy", "low", "high", "loss")}
 
 
-def _folder_to_resume(data: str, out: Path | None) -> Path:
+def folder_to_resume(data: str, out: Path | None) -> Path:
     """The folder of --out; else DATA itself if it is one; else the newest unfinished models/DATA-N."""
     if out is not None:
         return out
@@ -99,7 +117,7 @@ def _folder_to_resume(data: str, out: Path | None) -> Path:
     return layout.newest_unfinished(title(data))
 
 
-def _refuse_device(wanted: str) -> None:
+def refuse_device(wanted: str) -> None:
     """What can be known of a device without loading torch is said at once."""
     lacks_cuda = sys.platform == "linux" and not any(Path(driver).exists() for driver in GPU_DRIVERS)
     if (wanted.startswith("cuda") and lacks_cuda) or (wanted.startswith("mps") and sys.platform != "darwin"):
@@ -112,18 +130,25 @@ def _resume(folder: Path, settings: Training, detecting: Detecting, reading: Rea
         fix = "Begin one without --resume"
         raise GlassnetError(str(folder), expected="an unfinished training", found="none", fix=fix)
     from glassnet.doors.detection.plan import read_detector_plan
-    from glassnet.doors.plan import read_plan
 
     boxes = read_detector_plan(folder)
     if boxes is not None:
         train_boxes.resume_boxes(folder, boxes, (settings, detecting, reading), json)
         return
+    plan = take_up(folder, settings, detecting, reading)
+    source = find_data(plan.source, plan.reading, unlabelled=zoo.named_belief(plan.net))
+    follow(lambda screen: _read(source, screen), plan.settings, folder, plan.source, plan.reading, plan, json)
+
+
+def take_up(folder: Path, settings: Training, detecting: Detecting, reading: Reading) -> Plan:
+    """The stored plan of a training; settings that say otherwise are refused. Raises GlassnetError."""
+    from glassnet.doors.plan import read_plan
+
     _refuse_detecting(detecting)
     plan = read_plan(folder)
     pairs = ((settings, plan.settings, Training()), (reading, plan.reading, Reading()))
     train_boxes.refuse_other_settings(pairs)
-    source = find_data(plan.source, plan.reading, unlabelled=zoo.named_belief(plan.net))
-    _train(source, plan.settings, folder, plan.source, plan.reading, plan, json)
+    return plan
 
 
 def _refuse_detecting(detecting: Detecting) -> None:
@@ -135,21 +160,39 @@ def _refuse_detecting(detecting: Detecting) -> None:
             raise GlassnetError(flag(name), expected="boxes on pictures", found="examples with a class each", fix=fix)
 
 
-def _train(
-    source: Source, settings: Training, out: Path, data: str, reading: Reading, stored: Plan | None, json: bool
+def _read(source: Source, screen: Console) -> Dataset:
+    from glassnet.doors.screen import read
+
+    return read(source, screen)
+
+
+def follow(
+    read: Callable[[Console], Dataset],
+    settings: Training,
+    out: Path | None,
+    data: str,
+    reading: Reading,
+    stored: Plan | None,
+    json: bool,
+    cluster: Cluster | None = None,
 ) -> None:
+    """Trains on what `read` gives, and shows it. cluster: of the processes that do this together; one shows it."""
     from glassnet.doors.judging import Judging
     from glassnet.doors.run import Finished, Prepared, Stop, run
-    from glassnet.doors.screen import console, read
+    from glassnet.doors.screen import console
     from glassnet.doors.signals import patient_signals
     from glassnet.doors.terminal import TrainingView
     from glassnet.training.trainer import Progress
 
-    screen = console(json)
-    view, dataset = TrainingView(screen), read(source, screen)
+    screen = console(json, quiet=not world().is_first)
+    view, dataset = TrainingView(screen), read(screen)
     try:
         with patient_signals() as caught:
-            events = run(dataset, settings, out, data, reading, stored)
+            if cluster is None:
+                events = run(dataset, settings, out, data, reading, stored)
+            else:
+                cluster.caught = lambda: caught.number
+                events = run(dataset, settings, out, data, reading, stored, cluster)
             for event in events:
                 match event:
                     case Prepared():
@@ -160,16 +203,18 @@ def _train(
                         view.judging(event)
                     case Finished():
                         view.finished(event)
-                if caught.number and not isinstance(event, Finished):
+                number = cluster.agreed if cluster is not None else caught.number
+                if number and not isinstance(event, Finished):
                     view.close()
-                    events.throw(Stop(caught.number))
+                    events.throw(Stop(number))
     finally:
         view.close()
-    if json:
+    if json and out is not None:
         print_json(summary(out))
 
 
-def _finish_line(folder: Path, json: bool) -> None:
+def finish_line(folder: Path, json: bool) -> None:
+    """Says that a folder's training is over."""
     if json:
         print_json(summary(folder))
     else:
