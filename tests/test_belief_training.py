@@ -162,7 +162,7 @@ def test_it_is_explained_as_every_net_is(learnt, tmp_path):
     assert "rbm2" in (tmp_path / "why.html").read_text()
 
 
-@pytest.mark.parametrize("words", [["--minutes", "1"], ["--weights", "resnet18.safetensors"]])
+@pytest.mark.parametrize("words", [["--weights", "resnet18.safetensors"]])
 def test_settings_without_sense_are_refused_in_one_line(words, glassnet, tmp_path):
     (tmp_path / "resnet18.safetensors").write_bytes(b"")
     found = glassnet("train", "digits", "--net", "cdbn", *words)

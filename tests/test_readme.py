@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -34,7 +35,8 @@ def test_every_command_in_it_is_understood(glassnet):
 def test_its_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
-    names = {"picture": np.eye(9), "feature": np.eye(3)}
+    x, y = load_digits(return_X_y=True)
+    names = {"picture": np.eye(9), "feature": np.eye(3), "X": x[:200], "y": y[:200]}
     exec(code, names)
     assert names["model"].metrics["test"]["accuracy"] >= 0.985
     assert (tmp_path / "why.html").exists()
