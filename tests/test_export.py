@@ -16,8 +16,9 @@ import glassnet as gn
 from glassnet.data.kinds import KINDS
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting import comparing, exporting
-from glassnet.doors.exporting.comparing import apart, as_taken
+from glassnet.doors.exporting.comparing import apart
 from glassnet.doors.exporting.needed import refuse_no_onnx
+from glassnet.doors.exporting.taken import as_taken
 from glassnet.doors.inputs import read_data
 from glassnet.errors import GlassnetError
 

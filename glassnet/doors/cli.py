@@ -11,7 +11,7 @@ import click
 from glassnet import __version__
 from glassnet.config import Detecting, Reading, Training
 from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
-from glassnet.doors.folder import refuse_no_model
+from glassnet.doors.folder import refuse_no_model, refuse_nothing_to_ask
 from glassnet.doors.options import PATH, as_json, data_argument, model_argument, out_option, settings, whole_number
 from glassnet.errors import GlassnetError, Interrupted
 from glassnet.words import clipped
@@ -64,9 +64,10 @@ def train(
 def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -> int:
     """Say what each INPUT is: files, folders, tables, .npz; - for standard input.
 
-    A detector says what is where on each picture, in boxes.
+    A detector says what is where on each picture, in boxes. MODEL may be a file of
+    glassnet export; one that lies in its folder answers for it, several times faster.
     """
-    refuse_no_model(model)
+    refuse_nothing_to_ask(model)
     refuse_missing_inputs(inputs)
     from glassnet.doors.commands import predict as work
 

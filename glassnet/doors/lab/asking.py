@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from numpy.typing import NDArray
 
 from glassnet.data.kinds import KINDS
+from glassnet.doors.answers import Prediction
 from glassnet.doors.inputs import Input
 from glassnet.doors.lab import detecting, hearing, multipart
 from glassnet.doors.lab.compute import Compute
@@ -21,7 +22,7 @@ from glassnet.doors.lab.nets import Nets
 from glassnet.doors.lab.questions import JSON, Question, Words, example_files, media, question, questions, sounds_like
 from glassnet.doors.lab.reasons import reasons
 from glassnet.doors.library import explain_input, scene_of
-from glassnet.doors.model import Model, Prediction
+from glassnet.doors.model import Model
 from glassnet.explaining import images
 from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.explaining.explanation import Explanation
