@@ -172,18 +172,22 @@ def check(data: str, reading: Reading, seed: int, json: bool) -> None:
 @glassnet.command()
 @model_argument
 @click.option("--to", metavar="FORMAT", default="onnx", help="The format: onnx.  [default: onnx]")
-@out_option("Where the file goes; MODEL/model.onnx unless given.")
+@click.option("--int8", is_flag=True, help="In whole numbers of eight bits; how right it is, is measured.")
+@click.option("--data", metavar="DATA", help="For --int8: examples; what the model learnt from unless given.")
+@out_option("Where the file goes; MODEL/model.onnx or model-int8.onnx unless given.")
 @as_json
-def export(model: Path, to: str, out: Path | None, json: bool) -> None:
-    """Write MODEL as a standard file for other programs.
+def export(model: Path, to: str, int8: bool, data: str | None, out: Path | None, json: bool) -> None:
+    """Write MODEL as a standard file for other programs, and for a faster predict.
 
     It holds the preparation of raw examples too, and is kept only if it answers as the
-    model does.
+    model does; with --int8 if it loses 0.5 points of its accuracy at most.
     """
     refuse_no_model(model)
+    if data is not None:
+        refuse_missing(data)
     from glassnet.doors.commands import export as work
 
-    work.export(model, to, out, json)
+    work.export(model, to, int8, data, out, json)
 
 
 @glassnet.command()

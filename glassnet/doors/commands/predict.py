@@ -15,7 +15,7 @@ from glassnet.doors.exporting.answering import OnnxModel, open_file
 from glassnet.doors.exporting.opened import OnnxFile, look_at
 from glassnet.doors.exporting.taken import takes_prepared
 from glassnet.doors.inputs import Input, read_inputs
-from glassnet.words import counted
+from glassnet.words import counted, percent
 
 MOST_VOTES = 3
 
@@ -36,6 +36,9 @@ def predict(place: Path, asked: Sequence[str], top: int | None, json: bool) -> i
         bad += _refused(first.name, first.error, json)
     else:
         return 2
+    if file is not None and file.int8:
+        right, plain = (percent(float(str(file.int8[key]))) for key in ("accuracy", "accuracy_float"))
+        say("int8", f"in whole numbers: {right} right where floats had {plain}")
     for one in _answers(place, card, file, inputs, asked):
         if one.votes is None:
             bad += _refused(one.input, one.error, json)

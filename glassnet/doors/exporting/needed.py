@@ -16,3 +16,9 @@ def refuse_no_onnx() -> None:
     if missing:
         fix = 'pip install "glassnet[onnx]"'
         raise GlassnetError("export", expected=listed(list(PACKAGES)), found=f"no {listed(missing)}", fix=fix)
+
+
+def no_int8_detector() -> GlassnetError:
+    """The line for a detector that is wanted in whole numbers."""
+    fix = "Export it without --int8"
+    return GlassnetError("--int8", expected="a model that names whole examples", found="a detector", fix=fix)

@@ -20,14 +20,14 @@ CARD, MADE_OF, INT8, FALSE_ALARMS = "glassnet", "made_of", "int8", "false_alarms
 class OnnxFile:
     """path: where it lies. card: of the model that it was made of. made_of: checksums of that model's files, by name.
 
-    is_int8: whether its products are of whole numbers of eight bits. false_alarms: the share of real examples that the
+    int8: what was measured of it, where its products are of whole numbers of eight bits. false_alarms: the share of real examples that the
     model took for none of these, if that was measured. data: all of it.
     """
 
     path: Path
     card: Card
     made_of: Mapping[str, str]
-    is_int8: bool
+    int8: Mapping[str, object] | None
     false_alarms: float | None
     data: bytes
 
@@ -50,8 +50,8 @@ def read_file(path: Path) -> OnnxFile:
     if not is_whole(data):
         found = "is damaged: it is not as glassnet export wrote it"
         raise GlassnetError(str(path), found=found, fix="Take a copy of it, or export the model again")
-    card, alarms = parse_card(json.loads(facts[CARD]), path), json.loads(facts.get(FALSE_ALARMS, "null"))
-    return OnnxFile(path, card, json.loads(facts[MADE_OF]), INT8 in facts, alarms, data)
+    made_of, int8, alarms = (json.loads(facts.get(key, "null")) for key in (MADE_OF, INT8, FALSE_ALARMS))
+    return OnnxFile(path, parse_card(json.loads(facts[CARD]), path), made_of, int8, alarms, data)
 
 
 def find_file(folder: Path, card: Card) -> OnnxFile | None:
@@ -68,7 +68,8 @@ def find_file(folder: Path, card: Card) -> OnnxFile | None:
         return None
     sums = read_sums(folder)
     own = {name: sums[name] for name in (WEIGHTS, FAMILIARITY) if name in sums}
-    return found if own == dict(found.made_of) and _like(found.card) == _like(card) and not found.is_int8 else None
+    is_it = own == dict(found.made_of) and _like(found.card) == _like(card) and found.int8 is None
+    return found if is_it else None
 
 
 def look_at(place: Path) -> tuple[Card, OnnxFile | None]:

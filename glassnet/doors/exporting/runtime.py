@@ -19,12 +19,17 @@ def is_there() -> bool:
     return find_spec("onnxruntime") is not None
 
 
+def keep_quiet() -> None:
+    """Before its first import: else that writes a device id and a database into the home folder, to be sent."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
 def session(data: bytes, place: str) -> onnxruntime.InferenceSession:
     """A graph that answers, on the CPU. Raises GlassnetError where the package is missing, or can't run the graph."""
     if not is_there():
         fix = 'pip install "glassnet[onnx]"'
         raise GlassnetError(place, expected="onnxruntime to answer with", found="none", fix=fix)
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # or its import writes a device id and a database into the home folder
+    keep_quiet()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
