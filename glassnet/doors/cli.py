@@ -215,10 +215,11 @@ def bench(data: str | None, training: Training, reading: Reading, again: bool, j
 def serve(model: Path | None, host: str, port: int, json: bool) -> None:
     """Open the lab: the local web page, on MODEL or the slides' net, and its HTTP API.
 
-    A detector opens in Ask: its boxes on your pictures, and why each is there.
+    A detector opens in Ask: its boxes on your pictures, and why each is there. MODEL may
+    be a file of glassnet export, which answers /api/predict, but says not why.
     """
     if model is not None:
-        refuse_no_model(model)
+        refuse_nothing_to_ask(model)
     from glassnet.doors.commands import serve as work
 
     work.serve(model, host, port, json)

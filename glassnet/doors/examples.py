@@ -6,12 +6,15 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from glassnet import files
-from glassnet.training.outcome import Outcome
+
+if TYPE_CHECKING:
+    from glassnet.training.outcome import Outcome
 
 MOST = 20  # classes
 FOLDER = "examples"  # in a model's folder

@@ -20,8 +20,8 @@ CARD, MADE_OF, INT8, FALSE_ALARMS = "glassnet", "made_of", "int8", "false_alarms
 class OnnxFile:
     """path: where it lies. card: of the model that it was made of. made_of: checksums of that model's files, by name.
 
-    int8: what was measured of it, where its products are of whole numbers of eight bits. false_alarms: the share of real examples that the
-    model took for none of these, if that was measured. data: all of it.
+    int8: what was measured of it, where its products are of whole numbers of eight bits. false_alarms: the share of
+    real examples that the model took for none of these, if that was measured. data: all of it.
     """
 
     path: Path
