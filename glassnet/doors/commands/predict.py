@@ -11,7 +11,7 @@ from glassnet.doors.answers import Prediction
 from glassnet.doors.card import Card
 from glassnet.doors.commands import print_json, say, typed
 from glassnet.doors.commands.predict_boxes import predict_boxes
-from glassnet.doors.exporting.answering import OnnxModel, open_file
+from glassnet.doors.exporting.answering import OnnxModel, open_for
 from glassnet.doors.exporting.opened import OnnxFile, look_at
 from glassnet.doors.exporting.taken import takes_prepared
 from glassnet.doors.inputs import Input, read_inputs
@@ -62,9 +62,9 @@ def _answers(
 ) -> Iterator[Prediction]:
     """From the exported file where there is one that can; else the net is loaded, which takes a second longer."""
     arrays = any(name.lower().endswith(".npz") for name in asked)
-    if file is not None and not (place.is_dir() and arrays and not takes_prepared(card)):
-        opened = open_file(file, str(place) if place.is_dir() else "")
-        assert isinstance(opened, OnnxModel), "no detector"
+    loudness = place.is_dir() and arrays and not takes_prepared(card)  # of a sound: that its graph can't take
+    opened = None if loudness else open_for(place, file)
+    if isinstance(opened, OnnxModel):
         yield from opened.answer_inputs(inputs)
         return
     from glassnet.doors.model import Model

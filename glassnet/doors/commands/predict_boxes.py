@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from glassnet.doors.commands import print_json, say, typed
 from glassnet.doors.detection.inputs import read_pictures
-from glassnet.doors.exporting.answering import OnnxDetector, open_file
+from glassnet.doors.exporting.answering import OnnxDetector, open_for
 from glassnet.doors.exporting.opened import OnnxFile
 from glassnet.words import counted
 
@@ -48,9 +48,8 @@ def predict_boxes(place: Path, file: OnnxFile | None, asked: Sequence[str], top:
 
 
 def _opened(place: Path, file: OnnxFile | None) -> DetectorModel | OnnxDetector:
-    if file is not None:
-        opened = open_file(file)
-        assert isinstance(opened, OnnxDetector), "a detector"
+    opened = open_for(place, file)
+    if isinstance(opened, OnnxDetector):
         return opened
     from glassnet.doors.detection.model import DetectorModel
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,6 +110,21 @@ class OnnxDetector:
             return Detections(name, error=str(error))
         boxes, scores, labels = self.session.run(None, taken)
         return Detections(name, boxes_of((boxes, scores, labels), self.classes, self.thresholds), pixels.shape[1::-1])
+
+
+def open_for(place: Path, file: OnnxFile | None) -> OnnxModel | OnnxDetector | None:
+    """What answers for a model folder or an exported file that was looked at; None where a folder's net must itself.
+
+    Raises GlassnetError for a file that can't answer, where no folder is there to.
+    """
+    if file is None:
+        return None
+    if not place.is_dir():
+        return open_file(file)
+    try:
+        return open_file(file, str(place))
+    except GlassnetError:
+        return None
 
 
 def open_file(file: OnnxFile, folder: str = "") -> OnnxModel | OnnxDetector:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from glassnet.doors.exporting.answering import OnnxDetector, OnnxModel, open_file
+from glassnet.doors.exporting.answering import OnnxDetector, OnnxModel, open_for
 from glassnet.doors.exporting.opened import look_at
 from glassnet.doors.exporting.taken import takes_prepared
 from glassnet.doors.folder import CONFIG
@@ -49,10 +49,7 @@ class Answerer:
             return self._known.model
 
     def _opened(self) -> OnnxModel | OnnxDetector | None:
-        _, file = look_at(self.place)
-        if file is None:
-            return None
-        return open_file(file, str(self.place) if self.place.is_dir() else "")
+        return open_for(self.place, look_at(self.place)[1])
 
 
 @dataclass(frozen=True)
