@@ -7,6 +7,7 @@ example, and what is likely without the machines (principal components of the tr
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,10 @@ from PIL import Image
 import glassnet as gn
 from glassnet.data.dataset import TEST, TRAIN
 from glassnet.doors.model import Model
-from glassnet.explaining.halves import known_halves
-from glassnet.nets.generating import complete, likely, whitener
+from glassnet.nets.generating import complete, known_halves, likely, whitener
+from glassnet.training.completion import root_mean
 
 AT_ONCE = 64
-DRAWS = 1000
 SHOWN = 8  # examples of the picture
 Rows = dict[str, NDArray[np.float32]]
 
@@ -43,14 +43,6 @@ def errors(model: Model, x: torch.Tensor, known: torch.Tensor, unit: float) -> R
         for name, one in filled(model, part, known).items():
             found.setdefault(name, []).append(((one - part)[..., ~known] ** 2).flatten(1).mean(1) * unit**2)
     return {name: torch.cat(parts).numpy() for name, parts in found.items()}
-
-
-def interval(squares: NDArray[np.float32]) -> tuple[float, float, float]:
-    """The root of the mean, and the 95 % interval of it."""
-    random = np.random.default_rng(0)
-    drawn = np.sqrt(squares[random.integers(0, len(squares), (DRAWS, len(squares)))].mean(1))
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return float(np.sqrt(squares.mean())), float(low), float(high)
 
 
 def draw(model: Model, x: torch.Tensor, path: Path) -> None:
@@ -83,18 +75,19 @@ def main() -> None:
     x = model.look(np.asarray(samples.x[samples.split == TEST]))
     unit = float(np.mean(model.card.normalisation.std)) * dataset.full_scale
     found = {
-        half: {name: interval(one) for name, one in errors(model, x, known, unit).items()}
+        half: {name: root_mean(np.asarray(one, np.float64)) for name, one in errors(model, x, known, unit).items()}
         for half, known in known_halves(dataset.shape[1:]).items()
     }
     if chosen.out:
         draw(model, x[np.linspace(0, len(x) - 1, SHOWN).astype(int)], chosen.out)
     if chosen.json:
-        print(json.dumps({"examples": len(x), "rmse": found}))
+        rmse = {half: {name: asdict(one) for name, one in ways.items()} for half, ways in found.items()}
+        print(json.dumps({"examples": len(x), "rmse": rmse}))
         return
     names = list(next(iter(found.values())))
     print("| hidden |", " | ".join(names), "|\n|---|" + "---|" * len(names))
     for half, ways in found.items():
-        cells = (f"{value:.1f} ({low:.1f} to {high:.1f})" for value, low, high in ways.values())
+        cells = (f"{one.value:.1f} ({one.low:.1f} to {one.high:.1f})" for one in ways.values())
         print(f"| {half} |", " | ".join(cells), "|")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
     from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
     from glassnet.doors.answers import Prediction
+    from glassnet.doors.estimator import ConvNetClassifier
     from glassnet.doors.library import check, explain, export, features, load, read, train, xo
     from glassnet.doors.model import Model
     from glassnet.errors import GlassnetError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arithmetic",
+    "ConvNetClassifier",
     "Dataset",
     "ErrorTable",
     "Explanation",
@@ -88,6 +90,7 @@ _HOMES = {
     "Suitability": "glassnet.training.suitability",
     "Model": "glassnet.doors.model",
     "Prediction": "glassnet.doors.answers",
+    "ConvNetClassifier": "glassnet.doors.estimator",
     "Explanation": "glassnet.explaining.explanation",
     "Step": "glassnet.explaining.trace",
     "trace": "glassnet.explaining.trace",

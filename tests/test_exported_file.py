@@ -18,6 +18,7 @@ from glassnet.data.kinds import find
 from glassnet.doors.exporting import int8, runtime
 from glassnet.doors.exporting.answering import open_file
 from glassnet.doors.exporting.metadata import is_whole, metadata, sealed
+from glassnet.doors.exporting.needed import refuse_int8
 from glassnet.doors.exporting.opened import find_file, look_at, read_file
 from glassnet.doors.folder import SUMS, WEIGHTS
 from glassnet.errors import GlassnetError
@@ -249,3 +250,11 @@ def test_a_server_sees_that_its_folder_was_trained_anew(folder, tmp_path):
 def _written(folder, data):
     (folder / "3.png").write_bytes(data)
     return folder / "3.png"
+
+
+def test_a_detector_is_not_brought_to_whole_numbers(folder):
+    card = replace(gn.load(folder).card, detector={"engine": "fast"})
+    with pytest.raises(GlassnetError, match=r"--int8: expected a model that names whole examples, found a detector\."):
+        refuse_int8(card)
+    with pytest.raises(GlassnetError, match="found one that learnt without labels"):
+        refuse_int8(replace(card, detector={}, unlabelled=True))

@@ -78,7 +78,7 @@ def look_into(path: Path, axes: int | None = None, need_labels: bool = True) -> 
             raise GlassnetError(f"{path}, x{part.suffix}", expected="numbers", found=found, fix="Convert it")
     if all(part.shape[:1] == (0,) for part in parts):
         raise GlassnetError(str(path), expected="examples", found="none: x is empty", fix="Save it again")
-    return Contents(path, parts, *_layout(path, shapes.pop(), axes))
+    return Contents(path, parts, *layout(path, shapes.pop(), axes))
 
 
 def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Dataset]:
@@ -111,7 +111,7 @@ def read_steps(contents: Contents, kind: Kind) -> Generator[Progress, None, Data
     return Dataset(kind.name, path.stem, classes, samples, preparation, one=kind.one, detail=detail)
 
 
-def _layout(path: Path, shape: tuple[int, ...], axes: int | None) -> tuple[int, tuple[int, ...], bool]:
+def layout(path: Path, shape: tuple[int, ...], axes: int | None) -> tuple[int, tuple[int, ...], bool]:
     """The axes of an example, (C, *S) and whether channels stand last."""
     if shape and not 0 < math.prod(shape) <= MAX_VALUES:
         expected = f"examples of 1 to {MAX_VALUES:,} values"

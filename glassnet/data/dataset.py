@@ -69,7 +69,8 @@ class Samples(Sequence[Sample]):
 
     x: (N, C, *S) uint8 or float32. y: (N,) int64. names: N. split: (N,) int8, 0 train, 1 val, 2 test, -1 not given.
     digest: (N,) uint64, equal for identical examples. sizes: (N, axes) their size before preparation. group: (N,)
-    int64, equal for examples that belong together (of one speaker, one patient), where the data names them.
+    int64, equal for examples that belong together (of one speaker, one patient), where the data names them. weight:
+    (N,) float32 over 0, how many equal examples each stands for, where that isn't one.
     """
 
     x: Array
@@ -79,9 +80,11 @@ class Samples(Sequence[Sample]):
     digest: NDArray[np.uint64]
     sizes: NDArray[np.int32]
     group: NDArray[np.int64] | None = None
+    weight: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         assert self.group is None or len(self.group) == len(self.y), "a group for each example, or for none"
+        assert self.weight is None or len(self.weight) == len(self.y), "a weight for each example, or for none"
         lengths = {len(self.x), len(self.y), len(self.names), len(self.split), len(self.digest), len(self.sizes)}
         assert len(lengths) == 1, f"columns of different lengths: {lengths}"
 
@@ -104,10 +107,12 @@ class Normalisation:
 class Dataset:
     """Examples of one kind with their classes. Immutable; what could not be read or was passed over is kept count of.
 
+    classes: none where nothing names them; every y is 0 then.
     normalisation: given only where the values themselves mean something (the X's and O's of the slides are -1 and 1);
     otherwise None, and learnt from the training split. augment: whether varied copies make sense.
     ignored: files that are of no kind, by suffix. root: the folder that the names are relative to, if they are files.
-    one: the noun for a single example. detail: size and sort in words, where the shape doesn't say them.
+    one: the noun for a single example. detail: size and sort in words, where the shape doesn't say them. drawn: how a
+    notebook shows it, given by what read it for a person.
     """
 
     kind: str
@@ -123,6 +128,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
     one: str = "picture"
     detail: str = ""
+    drawn: Callable[[Dataset], str] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {self.describe()}>"
+
+    def _repr_html_(self) -> str | None:
+        """As a notebook shows it; None where it is shown as its repr."""
+        return self.drawn(self) if self.drawn else None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -133,6 +146,11 @@ class Dataset:
     def full_scale(self) -> float:
         """What the value 1.0 is in the stored arrays: 255 for uint8, 1 for float32."""
         return 255.0 if self.samples.x.dtype == np.uint8 else 1.0
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether examples come with a class each."""
+        return bool(self.classes)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -149,9 +167,9 @@ class Dataset:
     def describe(self, times: str = "x") -> str:
         """One line: "60,000 pictures in 10 classes, 32x32, colour"."""
         channels = {1: "grey", 3: "colour"}.get(self.shape[0], f"{self.shape[0]} channels")
-        classes = counted(len(self.classes), "class", "classes")
+        classes = f"in {counted(len(self.classes), 'class', 'classes')}" if self.has_labels else "without labels"
         detail = self.detail or f"{by(self.shape[1:], times)}, {channels}"
-        return f"{self.counted()} in {classes}, {detail}"
+        return f"{self.counted()} {classes}, {detail}"
 
     def counted(self, number: int | None = None) -> str:
         """So many examples in words, all unless a number is given: "60,000 pictures", "178 rows"."""

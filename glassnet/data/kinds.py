@@ -46,17 +46,20 @@ class Source:
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     steps: Callable[[], Steps]
+    has_labels: bool = True
 
     def read(self) -> Dataset:
         """Reads it to the end."""
         return finish(self.steps())
 
 
-def find(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Source:
+def find(
+    data: str | Path, reading: Reading | None = None, given: Preparation | None = None, unlabelled: bool = False
+) -> Source:
     """Finds a data set and what it is, quickly: nothing is decoded but a sample.
 
     data: a folder, a table, an .npz, or built-in data ("xo", "digits"). given: a model's preparation, to be used as it
-    is. Raises GlassnetError when nothing there can be learnt from.
+    is. unlabelled: whether a folder without classes will do. Raises GlassnetError when there is nothing to learn from.
     """
     reading = reading or Reading()
     if reading.kind is not None and reading.kind not in KINDS:
@@ -74,7 +77,7 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
             fix=f"To find such objects: glassnet train {path}",
         )
     if path.is_dir():
-        found = _folder(path, reading)
+        found = _folder(path, reading, unlabelled)
         return _table(path, found, reading, given) if isinstance(found, Path) else _files(path, found, reading, given)
     if path.suffix.lower() == ".npz":
         contents = arrays.look_into(path, _array_axes(path, reading))
@@ -90,9 +93,11 @@ def find(data: str | Path, reading: Reading | None = None, given: Preparation | 
     )
 
 
-def read(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Dataset:
+def read(
+    data: str | Path, reading: Reading | None = None, given: Preparation | None = None, unlabelled: bool = False
+) -> Dataset:
     """Reads a data set: see `find`."""
-    return find(data, reading, given).read()
+    return find(data, reading, given, unlabelled).read()
 
 
 def folds(data: str | Path, reading: Reading) -> tuple[int, ...]:
@@ -108,8 +113,8 @@ def folds(data: str | Path, reading: Reading) -> tuple[int, ...]:
     return found
 
 
-def _folder(path: Path, reading: Reading) -> Listing | Path:
-    """A table with a usual name; else class folders; else the only table in the folder."""
+def _folder(path: Path, reading: Reading, unlabelled: bool = False) -> Listing | Path:
+    """A table with a usual name; else class folders; else the only table in the folder; else files without classes."""
     for name in ("labels", "metadata"):
         for suffix in sorted(tables.SUFFIXES):
             if (path / f"{name}{suffix}").is_file():
@@ -124,16 +129,18 @@ def _folder(path: Path, reading: Reading) -> Listing | Path:
             raise GlassnetError(
                 str(path), found=f"several tables: {listed([p.name for p in found])}", fix="Name the one to read"
             ) from error
+        if unlabelled:
+            return _class_folders(path, reading, unlabelled)
         raise
 
 
-def _class_folders(path: Path, reading: Reading) -> Listing:
+def _class_folders(path: Path, reading: Reading, unlabelled: bool = False) -> Listing:
     """Class folders with files of one kind; those of another count as others."""
-    listing = list_folder(path, ALL_SUFFIXES)
+    listing = list_folder(path, ALL_SUFFIXES, unlabelled)
     kind = KINDS[reading.kind] if reading.kind else _kind_of(path, listing)
     if all(suffix_of(name) in kind.suffixes for name in listing.names):
         return listing
-    return list_folder(path, kind.suffixes)
+    return list_folder(path, kind.suffixes, unlabelled)
 
 
 def _array_axes(path: Path, reading: Reading) -> int | None:
@@ -168,7 +175,8 @@ def _files(path: Path, listing: Listing, reading: Reading, given: Preparation | 
     shape = guess(kind, listing, wish).shape
     title = path.resolve().name if path.is_dir() else path.resolve().stem
     steps = texts.read_files if kind.fit else read_files  # what is learnt from all can't be decoded file by file
-    return Source(title, kind.name, listing.classes, shape, partial(steps, kind, title, listing, wish))
+    read_steps = partial(steps, kind, title, listing, wish)
+    return Source(title, kind.name, listing.classes, shape, read_steps, has_labels=bool(listing.classes))
 
 
 def _kind_of(path: Path, listing: Listing) -> Kind:

@@ -28,7 +28,7 @@ SPLIT_WORDS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """Files with their classes, before any is opened.
+    """Files with their classes, before any is opened. classes: none where nothing names them.
 
     names: N paths relative to root. labels: (N,) places in classes. split: (N,) int8, -1 where not given.
     stamp: changes when a file does. ignored: how many other files there are, by suffix. group: (N,) equal for files
@@ -47,13 +47,16 @@ class Listing:
     table: Path | None = None
 
 
-def list_folder(root: Path, suffixes: frozenset[str]) -> Listing:
+def list_folder(root: Path, suffixes: frozenset[str], unlabelled: bool = False) -> Listing:
     """Class folders: DATA/cat/1.png, or DATA/train/cat/1.png with val and test beside train.
 
-    suffixes: of the files that count, in lower case. Raises GlassnetError when the folders name no classes.
+    suffixes: of the files that count, in lower case. unlabelled: whether folders that name no classes will do
+    (DATA/1.png, or DATA/train/1.png with test beside train). Raises GlassnetError when they won't.
     """
     notes: tuple[str, ...] = ()
     files, ignored, empty = _walk(root, suffixes)
+    if unlabelled and _names_no_classes(files):
+        return _without_classes(root, files, ignored)
     while True:
         tops = Counter(name.split("/", 1)[0] for name, _ in files if "/" in name)
         loose = [name for name, _ in files if "/" not in name]
@@ -94,6 +97,19 @@ def list_folder(root: Path, suffixes: frozenset[str]) -> Listing:
         ignored,
         notes + _alike(classes),
     )
+
+
+def _names_no_classes(files: Sequence[tuple[str, str]]) -> bool:
+    """Whether all files lie in one folder, or each in the folder of its split."""
+    folders = {name.rpartition("/")[0] for name, _ in files}
+    return bool(files) and (folders == {""} or {folder.lower() for folder in folders} <= SPLIT_WORDS.keys())
+
+
+def _without_classes(root: Path, files: Sequence[tuple[str, str]], ignored: Mapping[str, int]) -> Listing:
+    chosen = sorted(files, key=lambda f: natural(f[0]))
+    splits = [SPLIT_WORDS.get(name.rpartition("/")[0].lower(), NOT_GIVEN) for name, _ in chosen]
+    names, labels = [name for name, _ in chosen], np.zeros(len(chosen), np.int64)
+    return Listing(root, names, labels, np.array(splits, np.int8), (), stamp_of(chosen), ignored)
 
 
 def list_named(
@@ -235,7 +251,8 @@ def _split_folders(root: Path, files: list[tuple[str, str]], tops: Counter[str])
             f"{root}/{words[0]}",
             expected="a folder a class (train/cat/1.png)",
             found="files without one",
-            fix="Sort them into class folders, or write a labels.csv with path,label,split",
+            fix="Sort them into class folders, or write a labels.csv with path,label,split; "
+            "without labels only --net cdbn learns",
         )
     return True, others
 
@@ -246,7 +263,8 @@ def _no_classes(root: Path, loose: list[str], suffixes: frozenset[str]) -> Glass
             str(root),
             expected="a folder a class, or a table with path,label",
             found=f"{counted(len(loose), 'file')} in one folder",
-            fix="Sort them into class folders (cat/1.png, dog/1.png), or write a labels.csv",
+            fix="Sort them into class folders (cat/1.png, dog/1.png), or write a labels.csv; "
+            "without labels only --net cdbn learns",
         )
     return GlassnetError(
         str(root),

@@ -39,13 +39,15 @@ class Regions:
 class Batch:
     """Examples for one step. x: (B, C, *S) float32, normalised. y: (B,) int64. rows: (B,) their places in the data.
 
-    regions: where not the pictures are the examples, but R regions of them; then y and rows are (R,).
+    regions: where not the pictures are the examples, but R regions of them; then y and rows are (R,). weight: (B,) how
+    many equal examples each stands for, where that isn't one.
     """
 
     x: Tensor
     y: Tensor
     rows: NDArray[np.int64]
     regions: Regions | None = None
+    weight: Tensor | None = None
 
 
 class Batches(Protocol):
@@ -120,7 +122,7 @@ class Loader:
             parts = zip(group, torch.split(x, sizes), torch.split(whole.y, sizes), strict=True)
             for step, (rows, mine, y) in enumerate(parts, start):
                 if step >= first:
-                    yield Batch(mine, y, rows)
+                    yield Batch(mine, y, rows, weight=self._weight(rows))
 
     def in_order(self, batch: int | None = None) -> Iterator[Batch]:
         """Every example once, as it is."""
@@ -145,6 +147,10 @@ class Loader:
             raw = self.kept[torch.from_numpy(np.searchsorted(self.rows, rows)).to(self.device)]
         x = normalised(raw, self.normalisation, self.dataset.full_scale)
         return Batch(x, torch.from_numpy(samples.y[rows]).to(self.device), rows)
+
+    def _weight(self, rows: NDArray[np.int64]) -> Tensor | None:
+        weight = self.dataset.samples.weight
+        return None if weight is None else torch.from_numpy(weight[rows]).to(self.device)
 
 
 def to_tensor(x: NDArray[np.generic], normalisation: Normalisation, full_scale: float, device: torch.device) -> Tensor:

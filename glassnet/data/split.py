@@ -20,7 +20,8 @@ LEFT_OUT = -1
 
 @dataclass(frozen=True)
 class Split:
-    """Sides of a data set. side: (N,) int8, 0 train, 1 val, 2 test, -1 left out. counts: (3, K) examples a class.
+    """Sides of a data set. side: (N,) int8, 0 train, 1 val, 2 test, -1 left out. counts: (3, K) examples a class,
+    (3, 1) where there are no classes.
 
     given: which of the three were given with the data. notes: what a person should know of it.
     """
@@ -50,8 +51,8 @@ def split(dataset: Dataset, seed: int) -> Split:
     random = np.random.default_rng([seed, 1])
     if not given:
         side[:] = TRAIN
-        side[_draw(samples.y, group, side, SHARE, random)] = TEST
-        side[_draw(samples.y, group, side, SHARE / (1 - SHARE), random)] = VAL  # of what is left
+        side[draw(samples.y, group, side, SHARE, random)] = TEST
+        side[draw(samples.y, group, side, SHARE / (1 - SHARE), random)] = VAL  # of what is left
         notes += _copies(len(samples) - int(same.max(initial=-1)) - 1)
     else:
         side[side == NOT_GIVEN] = TRAIN
@@ -59,11 +60,11 @@ def split(dataset: Dataset, seed: int) -> Split:
         for name, place in (("test", TEST), ("val", VAL)):
             if name not in given:
                 share = min(SHARE, MOST_DRAWN / max(1, int((side == TRAIN).sum())))
-                side[_draw(samples.y, group, side, share, random)] = place
+                side[draw(samples.y, group, side, share, random)] = place
                 notes += (f"{name} drawn from train: none was given",)
     if samples.group is not None:
         notes += (f"groups stay together: {counted(len(np.unique(samples.group)), 'group')} named in the table",)
-    counts = np.stack([np.bincount(samples.y[side == i], minlength=len(dataset.classes)) for i in range(3)])
+    counts = np.stack([np.bincount(samples.y[side == i], minlength=max(1, len(dataset.classes))) for i in range(3)])
     result = Split(side, counts, given, notes + _thin(dataset, counts))
     _refuse_untrainable(dataset, result)
     return result
@@ -83,7 +84,7 @@ def together(same: NDArray[np.int64], named: NDArray[np.int64] | None) -> NDArra
     return np.asarray(np.unique(component[same], return_inverse=True)[1], np.int64)
 
 
-def _draw(
+def draw(
     y: NDArray[np.int64],
     group: NDArray[np.int64],
     side: NDArray[np.int8],
@@ -140,6 +141,8 @@ def _conflicts(dataset: Dataset, group: NDArray[np.int64]) -> tuple[str, ...]:
 def _thin(dataset: Dataset, counts: NDArray[np.int64]) -> tuple[str, ...]:
     """Classes that val or test says nothing about."""
     notes: tuple[str, ...] = ()
+    if not dataset.has_labels:
+        return notes
     for side in (VAL, TEST):
         missing = [name for name, n in zip(dataset.classes, counts[side], strict=True) if not n]
         if missing:
@@ -169,6 +172,11 @@ def refuse_one_class(name: str, classes: Sequence[str]) -> None:
 
 
 def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
+    if not dataset.has_labels:
+        if not split.counts.all():
+            found = dataset.counted()
+            raise GlassnetError(dataset.name, expected="ten examples to learn from", found=found, fix="Add some")
+        return
     refuse_one_class(dataset.name, dataset.classes)
     empty = [name for name, n in zip(dataset.classes, split.counts[TRAIN], strict=True) if not n]
     if empty:

@@ -17,7 +17,8 @@ SHOWN = 0.05  # score from which a box is told at all
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one input. votes: each class's share of 1, the strongest first. error: why there is none.
+    """What a model says of one input. votes: each class's share of 1, the strongest first; where nothing named classes,
+    the chance of each feature of the highest machine to be there. error: why there is none.
 
     strangeness: over 1 it is like nothing that the model learnt from; None where the model can't tell.
     """

@@ -22,7 +22,8 @@ class Card:
     """config.json: all that is needed, beside the weights, to use a model and to train it again.
 
     full_scale: 255 where raw examples are bytes, 1 where they are floats. both_ways: whether it is asked about mirror
-    images too. detector: of boxes, how it looks at a picture. training, data: how it was made, from what.
+    images too. unlabelled: whether nothing named classes; `classes` are features of the highest machine then. detector:
+    of boxes, how it looks at a picture. training, data: how it was made, from what.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Card:
     training: Mapping[str, object]
     data: Mapping[str, object]
     both_ways: bool = False
+    unlabelled: bool = False
     detector: Mapping[str, object] = field(default_factory=dict)
     glassnet: str = __version__
     format: int = FORMAT
@@ -131,6 +133,7 @@ def _card(facts: dict[str, Any], place: Path) -> Card:
             training=facts["training"],
             data=facts["data"],
             both_ways=bool(facts.get("both_ways", False)),
+            unlabelled=bool(facts.get("unlabelled", False)),
             detector=facts.get("detector") or {},
             glassnet=facts["glassnet"],
             format=facts["format"],

@@ -8,21 +8,26 @@ from dataclasses import fields
 
 from glassnet.data.dataset import SPLITS
 from glassnet.training.evaluate import figures
-from glassnet.training.outcome import Outcome
+from glassnet.training.outcome import Outcome, Trained, Unlabelled
 from glassnet.training.trainer import Epoch
 
 
-def examples(outcome: Outcome) -> dict[str, int]:
+def examples(outcome: Trained) -> dict[str, int]:
     """How many examples each side has, and how many files were skipped."""
     counts = {name: int(outcome.split.counts[i].sum()) for i, name in enumerate(SPLITS)}
     return counts | {"skipped": len(outcome.dataset.skipped)}
 
 
-def metrics(outcome: Outcome) -> dict[str, object]:
+def metrics(outcome: Outcome | Unlabelled) -> dict[str, object]:
     """metrics.json: what was measured, with intervals, and what was left out."""
+    measured: dict[str, object]
+    if isinstance(outcome, Outcome):
+        measured = {"test": figures(outcome.test), "val": figures(outcome.held)}
+    else:
+        errors = {name: [epoch.held_loss for epoch in epochs] for name, epochs in outcome.learnt.items()}
+        measured = {"test": outcome.test.as_json(), "machines": errors}
     return {
-        "test": figures(outcome.test),
-        "val": figures(outcome.held),
+        **measured,
         **({"none_of_these": outcome.alarms.as_json()} if outcome.alarms else {}),
         "examples": examples(outcome),
         "skipped": [{"file": one.name, "reason": one.reason} for one in outcome.dataset.skipped],

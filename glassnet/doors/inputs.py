@@ -39,10 +39,12 @@ class Input:
     data: bytes = b""
 
 
-def find_data(data: str | Path, reading: Reading | None = None, given: Preparation | None = None) -> Source:
+def find_data(
+    data: str | Path, reading: Reading | None = None, given: Preparation | None = None, unlabelled: bool = False
+) -> Source:
     """The data that a person names. A model folder is none; built-in data may have the same name. See kinds.find."""
     if not (is_model(Path(data)) and (Path(data) / WEIGHTS).is_file()):
-        return kinds.find(data, reading, given)
+        return kinds.find(data, reading, given, unlabelled)
     if str(data) in kinds.BUILT_IN:
         return kinds.BUILT_IN[str(data)]
     fix = f"Name the data, or ask this model: glassnet predict {data} FILE"

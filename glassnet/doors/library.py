@@ -23,7 +23,7 @@ from glassnet.doors.exporting.needed import refuse_no_onnx
 from glassnet.doors.folder import choose_out
 from glassnet.doors.inputs import Input, find_data, from_array, read_one, right_class
 from glassnet.doors.material import choose, find_material, refuse_detector, refuse_others
-from glassnet.doors.model import Model
+from glassnet.doors.model import BATCH, Model
 from glassnet.doors.run import Finished, run
 from glassnet.errors import GlassnetError
 from glassnet.explaining import images
@@ -33,7 +33,9 @@ from glassnet.explaining.explanation import explain as explain_net
 from glassnet.explaining.features import Asked, Features
 from glassnet.explaining.features import Progress as FeaturesProgress
 from glassnet.explaining.features import find as find_features
+from glassnet.explaining.inline import dataset_inline
 from glassnet.explaining.scene import Scene
+from glassnet.nets import zoo
 from glassnet.steps import finish
 from glassnet.training.familiarity import of_windows
 from glassnet.training.suitability import Suitability, examine
@@ -57,7 +59,7 @@ def read(
     kind: what it holds, if it is taken for the wrong one. size: longer side of the pictures, chosen unless given. path,
     label, text: columns of a table. fold: the one to test on, of a table's column of folds. Raises GlassnetError.
     """
-    return find_data(data, Reading(kind, size, path, label, text, fold)).read()
+    return replace(find_data(data, Reading(kind, size, path, label, text, fold)).read(), drawn=dataset_inline)
 
 
 def xo(
@@ -79,7 +81,7 @@ def xo(
     knobs = generator.Knobs(
         size, translate or usual.translate, scale or usual.scale, rotate or usual.rotate, weight or usual.weight
     )
-    return finish(generator.read_steps(knobs, count, seed))
+    return replace(finish(generator.read_steps(knobs, count, seed)), drawn=dataset_inline)
 
 
 def train(
@@ -100,9 +102,11 @@ def train(
 ) -> Model:
     """Trains a net, tests it once, and returns it. With `out` it leaves a model folder there.
 
-    What is left open is chosen from the data and the machine. Raises GlassnetError.
+    data: a data set, or what `read` takes; for a net that learns without labels also a folder of examples without
+    classes. What is left open is chosen from the data and the machine. Raises GlassnetError.
     """
-    dataset = data if isinstance(data, Dataset) else read(data)
+    unlabelled = net is not None and zoo.named_belief(net)
+    dataset = data if isinstance(data, Dataset) else find_data(data, unlabelled=unlabelled).read()
     settings = Training(net, weights, epochs, minutes, batch, learning_rate, augment, seed, device, threads, precision)
     folder = choose_out(dataset.name, Path(out)) if out is not None else None
     finished = None
@@ -195,8 +199,16 @@ def features_steps(
     card = model.card
     refuse_others(card, named, dataset.kind, dataset.shape, dataset.classes)
     rows, about = choose(dataset, model.seen, seed)
-    places = np.array([card.classes.index(name) for name in dataset.classes], np.int64)
-    y = places[dataset.samples.y[rows]]
+    if card.unlabelled:
+        y = np.concatenate(
+            [model.logits(dataset.samples.x[some]).argmax(1) for some in np.array_split(rows, -(-len(rows) // BATCH))]
+        )
+        about += (
+            " They come without labels: each counts for the feature of the highest machine that it brings out most."
+        )
+    else:
+        places = np.array([card.classes.index(name) for name in dataset.classes], np.int64)
+        y = places[dataset.samples.y[rows]]
     return find_features(
         Asked(model.name, named, about, model.net, card.classes, card.normalisation, model.look, dataset, rows, y, seed)
     )
@@ -243,5 +255,6 @@ def explain_input(
         criterion=model.criterion,
         temperature=model.temperature,
         covered=covered,
+        chances=card.unlabelled,
     )
     return replace(found, strangeness=None if strange is None else of_windows(strange.tolist()))

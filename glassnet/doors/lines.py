@@ -10,6 +10,7 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.doors.screen import ACCENT
 from glassnet.explaining.explanation import Explanation
+from glassnet.training.completion import Rebuilt
 from glassnet.training.evaluate import Report, wilson
 from glassnet.training.familiarity import WANTED, Alarms
 from glassnet.words import counted, interval, listed, percent
@@ -23,6 +24,17 @@ def answer(report: Report, kind: str) -> Iterator[Text]:
     asked = counted(report.examples, f"test {KINDS[kind].one}", f"test {kind}")
     rest = f" on {asked} ({interval(*report.interval)}), loss {report.loss:.3f}."
     yield Text.assemble((f"{percent(report.accuracy)} right", "bold"), rest)
+
+
+def rebuilt(found: Rebuilt, kind: str) -> Iterator[Text]:
+    """What machines that learnt without labels are worth, in words."""
+    share, asked = found.share, counted(found.examples, f"test {KINDS[kind].one}", f"test {kind}")
+    rest = f" of what they see in {asked} ({interval(share.low, share.high)})."
+    yield Text.assemble("Its machines say ", (f"{percent(share.value)} again", "bold"), rest)
+    if found.halves:
+        errors = ", ".join(f"{one.name} {one.error.value:.1f}" for one in found.halves)
+        means = ", ".join(f"{one.of_mean.value:.1f}" for one in found.halves)
+        yield Text(f"Hidden halves filled in: off by {errors}; the mean example by {means}.")
 
 
 def none_of_these(alarms: Alarms, kind: str) -> str:

@@ -32,7 +32,7 @@ def find_material(card: Card, data: str | None, reading: Reading) -> tuple[Sourc
     if data is None and not (named in BUILT_IN or (named and Path(named).exists())):
         found = f"{named} is not there any more" if named else "it learnt from data that lay in no file"
         raise GlassnetError("the model's data", found=found, fix="Name what to look at: --data DATA")
-    source = find_data(named, Reading(**settings), given=card.preparation)
+    source = find_data(named, Reading(**settings), card.preparation, card.unlabelled)
     refuse_others(card, named, source.kind, source.shape, source.classes)
     return source, named
 
@@ -51,6 +51,8 @@ def refuse_others(card: Card, name: str, kind: str, shape: tuple[int, ...], clas
     if shape != card.preparation.shape:
         expected = f"examples of {by(card.preparation.shape)}, as the model learnt from"
         raise GlassnetError(name, expected=expected, found=by(shape), fix="Convert them")
+    if card.unlabelled:
+        return
     if unknown := [one for one in classes if one not in card.classes]:
         expected = f"some of the model's classes: {listed(list(card.classes), 10)}"
         raise GlassnetError(name, expected=expected, found=listed(unknown), fix="Rename them, or leave those out")

@@ -30,7 +30,7 @@ from glassnet.nets.network import BothWays, Criterion
 from glassnet.nets.text import parse
 from glassnet.training.evaluate import softmax
 from glassnet.training.familiarity import Familiarity, of_windows, views_of, voting
-from glassnet.words import interval, percent
+from glassnet.words import counted, interval, percent
 
 BATCH = 64
 
@@ -59,14 +59,32 @@ class Model:
         """The folder it was opened from, else what it learnt from."""
         return self.folder or str(self.card.data.get("name", "the model"))
 
+    def __repr__(self) -> str:
+        count = len(self.classes)
+        told = counted(count, "feature") if self.card.unlabelled else counted(count, "class", "classes")
+        return f"<Model {self.name}: {told} of {self.card.kind}>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: its layers, and what it is worth."""
+        from glassnet.explaining.inline import model_inline  # pages, which only this needs
+
+        worth = self.tested or self._right_on("val", "held-out") or "What it is worth was not measured."
+        return model_inline(self.name, self.net, self.classes, self.card.kind, worth, self.card.unlabelled)
+
     @property
     def tested(self) -> str:
         """A sentence on what it is worth, if that is known."""
-        test = self.metrics.get("test")
-        if not isinstance(test, dict):
+        return self._right_on("test", "test")
+
+    def _right_on(self, side: str, words: str) -> str:
+        found = self.metrics.get(side)
+        if not isinstance(found, dict):
             return ""
-        words = f"{percent(test['accuracy'])} ({interval(test['low'], test['high'])})"
-        return f"On {test['examples']:,} test {self.card.kind} this net is right on {words}."
+        if self.card.unlabelled:
+            share = f"{percent(found['explained'])} ({interval(found['explained_low'], found['explained_high'])})"
+            return f"It learnt without labels; of {found['examples']:,} {words} {self.card.kind} it says {share} again."
+        share = f"{percent(found['accuracy'])} ({interval(found['low'], found['high'])})"
+        return f"On {found['examples']:,} {words} {self.card.kind} this net is right on {share}."
 
     @property
     def false_alarms(self) -> float | None:
@@ -142,6 +160,10 @@ class Model:
         with torch.inference_mode():
             return np.asarray(net(self.look(x)).cpu().numpy(), np.float64)
 
+    def shares(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, K) what logits (N, K) come to: each class's share of 1; of features, how surely each is there at all."""
+        return logits if self.card.unlabelled else softmax(logits)
+
     def answer_of(self, x: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Of raw examples (N, C, *S) the logits (N, K), and how strange they are (N,), if the model can tell."""
         if self.familiar is None:
@@ -195,7 +217,7 @@ class Model:
         ends = np.cumsum([len(part) for part in parts])[:-1]
         every = np.concatenate(parts)
         logits, strange = zip(*(self.answer_of(every[i : i + BATCH]) for i in range(0, len(every), BATCH)), strict=True)
-        shares = softmax(np.stack([one.mean(0) for one in np.split(np.concatenate(logits), ends)]))
+        shares = self.shares(np.stack([one.mean(0) for one in np.split(np.concatenate(logits), ends)]))
         known = [part for part in strange if part is not None]
         if not known:
             return ((one, None) for one in shares)

@@ -15,7 +15,7 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Settings, Training, flag
-from glassnet.data.dataset import TRAIN, Dataset, Normalisation
+from glassnet.data.dataset import TRAIN, VAL, Dataset, Normalisation
 from glassnet.data.kind import Augmentation, Kind
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader, learn_normalisation
@@ -43,6 +43,8 @@ RUN = "run.json"
 MEASURED = 0.03  # share of --minutes that measuring the speed may take
 USED = 0.9  # share of --minutes that the epochs may fill
 VOTING = 20  # epochs of the votes on features that were learnt without labels
+NO_CLASSES = "nothing names classes: the net learns features alone, and its votes are for those of the highest machine"
+TRIED = 512  # examples of the epoch by which the votes' speed is measured
 MOST_TIMES = 5  # epochs that more time is used for, as a multiple of the usual number
 
 
@@ -94,10 +96,15 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
             found=f"{kind.name}, whose columns have no order",
             fix="A ConvNet doesn't fit; glassnet check tells what does (--net trains one all the same)",
         )
-    if settings.net:
-        _refuse_other_values(kind, zoo.find(settings.net))
     sides = split(dataset, settings.seed)
     machine = look_at_machine(choose_device(settings.device))
+    return choose(dataset, source, reading, settings, sides, machine), sides, machine
+
+
+def choose(dataset: Dataset, source: str, reading: Reading, settings: Training, sides: Split, machine: Machine) -> Plan:
+    """The same where the sides and the machine are known. Raises GlassnetError."""
+    if settings.net:
+        _refuse_other_values(KINDS[dataset.kind], zoo.find(settings.net))
     choice = recipes.choose(dataset, sides, settings, machine.precision(settings.precision))
     given = _weights(settings, dataset)
     normalisation = given.normalisation_for(dataset.shape[0]) if given else None
@@ -106,13 +113,16 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
     recipe, why = choice.recipe, choice.notes
     named = settings.net or (given.net if given else "")
     if named:
-        spec = zoo.belief(dataset.shape) if named.strip().lower() == zoo.BELIEF else zoo.find(named)
+        spec = zoo.suited(named, dataset.shape)
         if any(isinstance(layer, Rbm) for layer in spec.layers):
             recipe, why = _first_without_labels(recipe, settings)
+            if not dataset.has_labels:
+                spec, why = zoo.without_labels(spec)[0], (NO_CLASSES,)
     else:
         spec, recipe, more = _suitable(dataset, sides, settings, recipe, normalisation, machine)
         why += more
-    recipe, fewer = _with_threads(recipe, settings, machine, text.measure(spec, dataset.shape, len(dataset.classes)))
+    rows = text.measure(spec, dataset.shape, len(classes_of(str(spec), dataset)))
+    recipe, fewer = _with_threads(recipe, settings, machine, rows)
     if fewer:  # so that the command of this training says it too
         settings = replace(settings, threads=recipe.threads)
     notes = (*dataset.notes, *sides.notes, *why, *fewer)
@@ -121,8 +131,9 @@ def make(dataset: Dataset, source: str, reading: Reading, settings: Training) ->
         plan = replace(plan, notes=(*notes, *_begun_with(given, plan, dataset)))
     if settings.minutes:
         with using(plan.recipe.threads):
-            plan = _within_minutes(plan, dataset, sides, machine)
-    return plan, sides, machine
+            in_time = _phases_within_minutes if zoo.named_belief(plan.net) else _within_minutes
+            plan = in_time(plan, dataset, sides, machine)
+    return plan
 
 
 def _refuse_other_values(kind: Kind, net: Spec) -> None:
@@ -139,9 +150,6 @@ def _first_without_labels(recipe: Recipe, settings: Training) -> tuple[Recipe, t
 
     Raises GlassnetError for settings that have no sense then.
     """
-    if settings.minutes:
-        fix = "Leave it out; --epochs says how long the votes learn"
-        raise GlassnetError("--minutes", expected="a net of one phase", found="one that learns without labels", fix=fix)
     if settings.weights:
         fix = "Leave it out"
         raise GlassnetError("--weights", expected="a net that begins with labels", found="rbm layers", fix=fix)
@@ -209,7 +217,15 @@ def loaders(plan: Plan, dataset: Dataset, sides: Split, device: torch.device) ->
 
 def build(plan: Plan, dataset: Dataset) -> ConvNet:
     """The net of a plan, with random weights."""
-    return ConvNet(text.parse(plan.net), dataset.shape, len(dataset.classes), plan.recipe.seed)
+    net = ConvNet(text.parse(plan.net), dataset.shape, len(classes_of(plan.net, dataset)), plan.recipe.seed)
+    if not dataset.has_labels:
+        net.name_features()
+    return net
+
+
+def classes_of(net: str, dataset: Dataset) -> tuple[str, ...]:
+    """What a net's votes on a data set are for: its classes, or features where nothing names any."""
+    return dataset.classes if dataset.has_labels else zoo.without_labels(text.parse(net))[1]
 
 
 def begin(net: ConvNet, plan: Plan, train: Loader) -> None:
@@ -255,7 +271,7 @@ def _suitable(
     natural = KINDS[dataset.kind].net
     if natural:
         return text.parse(natural), recipe, ()
-    small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes else None
+    small = zoo.easy(dataset.shape) if count >= zoo.MANY and not settings.minutes and sides.counts[VAL].any() else None
     if small is not None:
         right = glance(small, dataset, sides, normalisation, recipe, torch.device(machine.device))
         if right >= EASY:
@@ -302,17 +318,52 @@ def _within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine
     return replace(plan, recipe=recipe, notes=(*plan.notes, note))
 
 
-def _from_json(facts: Mapping[str, Any]) -> Plan:
-    recipe = dict(facts["recipe"])
+def _phases_within_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine) -> Plan:
+    """The same of a net that learns without labels first: all its phases are shortened or drawn out alike."""
+    assert plan.settings.minutes is not None
+    train, held, _ = loaders(plan, dataset, sides, torch.device(machine.device))
+    net, labels = build(plan, dataset), dataset.has_labels
+    usual = Trainer(net, train, held, plan.recipe, labels).phases
+    short = replace(plan, recipe=replace(plan.recipe, epochs=1, patience=0.0, examples=TRIED))
+    some, few, _ = loaders(short, dataset, sides, torch.device(machine.device))
+    tried = Trainer(net, some, few, short.recipe, labels)
+    needed, before, phase = 0.0, time.perf_counter(), ""
+    steps: list[float] = []
+    for progress in tried.run():
+        now = time.perf_counter()
+        if progress.phase != phase:  # its first step holds what it begins with
+            phase, steps = progress.phase, []
+            needed += now - before
+        else:
+            steps.append(now - before)
+        if progress.finished and steps:
+            one = next(one for one in usual if one.name == phase)
+            votes = plan.recipe.epochs * (train.steps + held.steps / 3)
+            needed += sorted(steps)[len(steps) // 2] * (one.steps or votes)
+        before = now
+    patience = min(plan.settings.minutes * 60 * USED / needed, float(MOST_TIMES))
+    epochs = plan.settings.epochs or max(1, round(plan.recipe.epochs * min(patience, 1.0)))
+    note = f"{plan.settings.minutes:g} minutes are enough for {patience:.2g} times the usual steps of each machine"
+    recipe = replace(plan.recipe, patience=patience, epochs=epochs)
+    return replace(plan, recipe=recipe, notes=(*plan.notes, note))
+
+
+def recipe_of(facts: Mapping[str, Any]) -> Recipe:
+    """A recipe as JSON has it."""
+    recipe = dict(facts)
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     recipe["class_weight"] = tuple(recipe["class_weight"]) if recipe["class_weight"] else None
+    return Recipe(**recipe)
+
+
+def _from_json(facts: Mapping[str, Any]) -> Plan:
     normalisation = facts["normalisation"]
     return Plan(
         facts["source"],
         Reading(**facts["reading"]),
         Training(**facts["settings"]),
         facts["net"],
-        Recipe(**recipe),
+        recipe_of(facts["recipe"]),
         Normalisation(tuple(normalisation["mean"]), tuple(normalisation["std"])),
         facts["fingerprint"],
         tuple(facts["notes"]),

@@ -14,7 +14,6 @@ import torch
 from glassnet import files
 from glassnet.config import Reading, Training
 from glassnet.data.dataset import TRAIN, VAL, Dataset
-from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
 from glassnet.doors import folder as layout
@@ -23,25 +22,20 @@ from glassnet.doors.card import Card
 from glassnet.doors.examples import FOLDER, KEY, test_files, write_examples
 from glassnet.doors.figures import examples, history, metrics
 from glassnet.doors.folder import CHECKPOINTS
+from glassnet.doors.judging import Judging, judge
 from glassnet.doors.model import Model
 from glassnet.doors.plan import Plan
 from glassnet.doors.readme import readme
 from glassnet.errors import Interrupted
 from glassnet.explaining.hierarchy_picture import draws, hierarchy_picture
 from glassnet.explaining.report import training_page
+from glassnet.explaining.unlabelled_page import unlabelled_page
 from glassnet.nets import text
-from glassnet.nets.convnet import ConvNet
-from glassnet.nets.network import BothWays
 from glassnet.nets.text import Row
-from glassnet.steps import finish
-from glassnet.training.answers import answering, answers
-from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.checkpoints import Checkpoints
-from glassnet.training.evaluate import Report, report
-from glassnet.training.familiarity import Noted, alarms, learn
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
-from glassnet.training.outcome import Outcome
+from glassnet.training.outcome import Outcome, Unlabelled
 from glassnet.training.trainer import Progress, Trainer
 
 
@@ -72,19 +66,11 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Judging:
-    """How far the test is, in examples."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
 class Finished:
     """The model that came out, its story, and the folder it lies in, if any. example: a test example to try it on."""
 
     model: Model
-    outcome: Outcome
+    outcome: Outcome | Unlabelled
     out: Path | None
     example: Path | None
 
@@ -122,16 +108,16 @@ def run(
         net = plans.build(plan, dataset)
         if snapshot is None:
             plans.begin(net, plan, train)
-        trainer = Trainer(net, train, val, plan.recipe)
+        trainer = Trainer(net, train, val, plan.recipe, dataset.has_labels)
         if snapshot is not None:
             trainer.restore(snapshot)
-        rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))
+        rows = text.measure(text.parse(plan.net), dataset.shape, len(plans.classes_of(plan.net, dataset)))
         try:
             told, went_on = (*plan.notes, *notes), stored is not None
             yield Prepared(dataset, sides, rows, plan, machine, told, went_on, trainer.at.epoch, trainer)
             yield from _epochs(trainer, checkpoints)
             plan = replace(plan, notes=(*plan.notes, *trainer.by_hand))
-            outcome = yield from _judge(trainer, test, plan, dataset, sides, rows, machine)
+            outcome = yield from judge(trainer, test, plan, dataset, sides, machine)
         except Stop as stop:
             raise _interrupted(stop, trainer, checkpoints, plan, out) from stop
         model = _model(outcome, plan)
@@ -170,76 +156,25 @@ def _interrupted(
     return Interrupted(stop.number, f"stopped {where}; nothing is lost.", str(saved), command)
 
 
-def _judge(
-    trainer: Trainer[Loader],
-    test: Loader,
-    plan: Plan,
-    dataset: Dataset,
-    sides: Split,
-    rows: tuple[Row, ...],
-    machine: Machine,
-) -> Generator[Judging, None, Outcome]:
-    """Calibrates the net on the held-out examples, then asks it about the test examples, once."""
-    net = trainer.net
-    assert isinstance(net, ConvNet), "the plan builds ConvNets"
-    asked_net = BothWays(net) if plan.recipe.both_ways else net
-    both, is_words = plan.recipe.both_ways, KINDS[dataset.kind].looked_up
-    with Noted(net, both, is_words) as held:
-        logits, y = answers(asked_net, trainer.held)
-    heat = temperature(logits, y)
-    scale_votes(net.votes, heat)
-
-    asking, asked = answering(asked_net, test), 0
-    with Noted(net, both, is_words) as tested:
-        while asked < len(test.rows):
-            asked = next(asking)
-            yield Judging(asked, len(test.rows))
-
-    def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
-        return report(dataset.classes, logits.double().numpy(), y.numpy(), loader.rows)
-
-    familiar = learn(net, trainer.train, held.views, plan.recipe.seed, is_words)
-    return Outcome(
-        familiar=familiar,
-        alarms=alarms(familiar, tested.views) if familiar else None,
-        net=net,
-        rows=rows,
-        dataset=dataset,
-        source=plan.source,
-        command=plan.command(),
-        fingerprint=plan.fingerprint,
-        split=sides,
-        normalisation=plan.normalisation,
-        recipe=plan.recipe,
-        machine=machine,
-        history=tuple(trainer.history),
-        best_epoch=trainer.best_epoch,
-        seconds=trainer.seconds,
-        temperature=heat,
-        test=judged(*finish(asking), test),
-        held=judged(logits / heat, y, trainer.held),
-        notes=plan.notes,
-    )
-
-
-def _model(outcome: Outcome, plan: Plan) -> Model:
+def _model(outcome: Outcome | Unlabelled, plan: Plan) -> Model:
     dataset, sides = outcome.dataset, outcome.split
     known = (sides.side == TRAIN) | (sides.side == VAL)
     card = Card(
         kind=dataset.kind,
-        classes=dataset.classes,
+        classes=outcome.classes,
         net=plan.net,
         preparation=dataset.preparation,
         normalisation=plan.normalisation,
         full_scale=dataset.full_scale,
         both_ways=plan.recipe.both_ways,
         seed=plan.recipe.seed,
+        unlabelled=not dataset.has_labels,
         training={
             "settings": asdict(plan.settings),
             "recipe": asdict(plan.recipe),
             "epochs": len(outcome.history),
             "best_epoch": outcome.best_epoch,
-            "temperature": outcome.temperature,
+            "temperature": outcome.temperature if isinstance(outcome, Outcome) else 1.0,
             "machine": asdict(outcome.machine),
             "torch": torch.__version__,
         },
@@ -257,17 +192,18 @@ def _model(outcome: Outcome, plan: Plan) -> Model:
     return Model(outcome.net.eval(), card, metrics(outcome), told, seen, familiar=outcome.familiar)
 
 
-def _save(model: Model, outcome: Outcome, out: Path) -> Path | None:
+def _save(model: Model, outcome: Outcome | Unlabelled, out: Path) -> Path | None:
     """Swaps the whole model in for the folder that held its checkpoints. Returns a test example on disk, if any."""
     with files.new_folder(out) as new:
         model.write(new)
-        files.write_file(new / layout.REPORT, training_page(outcome, str(out)))
+        page = training_page(outcome, str(out)) if isinstance(outcome, Outcome) else unlabelled_page(outcome, str(out))
+        files.write_file(new / layout.REPORT, page)
         files.write_file(new / layout.CARD, readme(outcome, out.name))
         net = outcome.net
-        assert isinstance(net, ConvNet), "the plan builds ConvNets"
         if draws(net):
             files.write_file(new / layout.HIERARCHY, hierarchy_picture(net, out.name))
         made = write_examples(outcome, new / FOLDER)
     if made:
         return out / "examples" / made
-    return outcome.dataset.file(int(outcome.test.rows[0]))
+    tested = outcome.test.rows if isinstance(outcome, Outcome) else outcome.asked
+    return outcome.dataset.file(int(tested[0]))

@@ -13,11 +13,13 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from glassnet.data.dataset import SPLITS
-from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, none_of_these, skipped
-from glassnet.doors.run import Finished, Judging, Prepared
+from glassnet.doors.judging import Judging
+from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, none_of_these, rebuilt, skipped
+from glassnet.doors.run import Finished, Prepared
 from glassnet.doors.screen import ACCENT, WIDTH, Redrawn, fact
 from glassnet.nets.text import operations, total
 from glassnet.training.machine import Machine
+from glassnet.training.outcome import Outcome, Trained, Unlabelled
 from glassnet.training.trainer import Epoch, Progress
 from glassnet.words import counted, duration, large, percent
 
@@ -147,27 +149,40 @@ class TrainingView:
         """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
         self._drawn.stop()
         outcome = event.outcome
-        if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
-            self.out.print(Text.assemble((f"{outcome.best_epoch:5d}   ", ""), ("kept, by held-out loss", ACCENT)))
-        self.out.print()
-        for words in answer(outcome.test, outcome.dataset.kind):
-            self.out.print(words)
-        self.out.print(
-            f"{duration(outcome.seconds)}, {outcome.examples_per_second:,.0f} {self._speed}, "
-            f"{outcome.share_of_peak * 100:.0f} % of this machine's peak."
-        )
-        if outcome.alarms:
-            self.out.print(none_of_these(outcome.alarms, outcome.dataset.kind))
-        for line in skipped(outcome.dataset):
-            self.out.print(Text(line, ACCENT))
-        self.out.print()
-        for text in mistakes(outcome.test):
-            self.out.print(text)
+        if isinstance(outcome, Unlabelled):
+            self.out.print()
+            for words in rebuilt(outcome.test, outcome.dataset.kind):
+                self.out.print(words)
+            self._rest(outcome, f"{duration(outcome.seconds)}.")
+        else:
+            self._answered(outcome)
         if event.out is not None:
             self.out.print(fact("model", str(event.out)))
             self.out.print(fact("report", str(event.out / "report.html")))
             tried = shlex.join(["glassnet", "explain", str(event.out), str(event.example or "FILE")])
             self.out.print(fact("next", tried, "bold"))
+
+    def _answered(self, outcome: Outcome) -> None:
+        if self.out.is_terminal or outcome.best_epoch != len(outcome.history):
+            self.out.print(Text.assemble((f"{outcome.best_epoch:5d}   ", ""), ("kept, by held-out loss", ACCENT)))
+        self.out.print()
+        for words in answer(outcome.test, outcome.dataset.kind):
+            self.out.print(words)
+        cost = (
+            f"{duration(outcome.seconds)}, {outcome.examples_per_second:,.0f} {self._speed}, "
+            f"{outcome.share_of_peak * 100:.0f} % of this machine's peak."
+        )
+        self._rest(outcome, cost)
+        for text in mistakes(outcome.test):
+            self.out.print(text)
+
+    def _rest(self, outcome: Trained, cost: str) -> None:
+        self.out.print(cost)
+        if outcome.alarms:
+            self.out.print(none_of_these(outcome.alarms, outcome.dataset.kind))
+        for line in skipped(outcome.dataset):
+            self.out.print(Text(line, ACCENT))
+        self.out.print()
 
     def close(self) -> None:
         """Takes the live block away."""
@@ -177,6 +192,8 @@ class TrainingView:
 def _class_counts(event: Prepared) -> Iterator[str]:
     """Examples a class on each side, as many to a line as fit."""
     counts, classes = event.split.counts, event.dataset.classes
+    if not classes:
+        return
     if (counts == counts[:, :1]).all():
         each = " / ".join(f"{n:,}" for n in counts[:, 0])
         yield f"each class: {each} ({' / '.join(SPLITS)})"

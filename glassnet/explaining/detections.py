@@ -14,6 +14,7 @@ from glassnet import files
 from glassnet.data.boxes.geometry import Boxes, overlap
 from glassnet.data.boxes.store import Sized
 from glassnet.data.dataset import Normalisation
+from glassnet.explaining.detections_inline import boxes_inline
 from glassnet.explaining.detections_json import detections_json
 from glassnet.explaining.detections_page import detections_page
 from glassnet.explaining.detections_picture import detections_picture
@@ -147,6 +148,13 @@ class ExplainedBoxes:
     def answer(self) -> str:
         """In words: "14 RBC, 1 WBC"."""
         return ", ".join(f"{count:,} {name}" for name, count in self.counts) or "nothing"
+
+    def __repr__(self) -> str:
+        return f"<ExplainedBoxes on {self.name}: {self.answer}>"
+
+    def _repr_html_(self) -> str:
+        """Its gist, as a notebook shows it."""
+        return boxes_inline(self)
 
     def html(self) -> str:
         """The page: one self-contained file."""

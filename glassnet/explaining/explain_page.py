@@ -100,8 +100,8 @@ def explain_page(explanation: Explanation) -> str:
         "answer": first,
         "score": f"{one.probability[one.answer]:.2f}",
         "runner_up": f"{second} {one.probability[one.runner_up]:.2f}",
-        "lead": _lead(one),
-        "votes": [_class_table(one, k) for k in (one.answer, one.runner_up)],
+        "lead": lead(one),
+        "votes": [class_table(one, k) for k in (one.answer, one.runner_up)],
         "hidden": _hidden_tables(one),
         "twice": ", of the picture itself" if len(one.views) > 1 else "",
         "heats": [_heat(one, found) for found in one.saliency],
@@ -140,19 +140,19 @@ def _half(half: Half, ink: bool) -> HalfView:
     return HalfView(half.name, images.picture(half.hidden, ink), images.picture(half.filled, ink), words)
 
 
-def _lead(one: Explanation) -> str:
-    """The strongest reason in a sentence."""
+def lead(one: Explanation) -> str:
+    """The strongest reason in a sentence or two."""
     cast, k = one.votes, one.answer
     twice = " It was asked about the mirror image too: each vote is the mean of both." if len(one.views) > 1 else ""
     f = int(cast.strongest(k)[0])
     vote = cast.contribution[k, f]
-    lead = cast.logit[k] - cast.logit[one.runner_up]
+    ahead = cast.logit[k] - cast.logit[one.runner_up]
     strange = ""
     if one.is_none_of_these:
         strange = f"None of these: it is like nothing that the net learnt from (strangeness {one.strangeness:.2f}). "
     return (
         f"{strange}The strongest of {counted(len(cast.values), 'vote')} comes from {one.where(f)}: {signed(vote)} for "
-        f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {lead:.2f}.{_piece(one)}{twice}"
+        f"{one.classes[k]}, which leads {one.classes[one.runner_up]} by {ahead:.2f}.{_piece(one)}{twice}"
     )
 
 
@@ -161,7 +161,8 @@ def _piece(one: Explanation) -> str:
     return f" Covered piece by piece, it hangs most on {words}." if words else ""
 
 
-def _class_table(one: Explanation, k: int) -> VoteTable:
+def class_table(one: Explanation, k: int) -> VoteTable:
+    """The votes for a class, their bars on the scale of those for the answer and the one after it."""
     most = float(np.abs(one.votes.contribution[[one.answer, one.runner_up]]).max())
     return _vote_table(one, one.votes, k, f"{one.classes[k]}, {one.probability[k]:.2f}", one.classes[k], most)
 

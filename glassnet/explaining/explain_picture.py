@@ -55,16 +55,17 @@ def _heats(one: Explanation) -> list[Image.Image]:
     picture = _picture(one)
     wide = min(TALL * picture.shape[1] / picture.shape[0], (WIDTH - 2 * MARGIN - GAP * len(named)) / len(named))
     size = max(1, round(wide)), max(1, round(wide * picture.shape[0] / picture.shape[1]))
-    panels = []
-    for name, values in named:
-        image = Image.fromarray(picture).resize(size, _filter(picture.shape))
-        if values is not None:
-            heat = Image.fromarray(_coloured(_flat(_by_slices(one, values)), values)).resize(
-                size, Image.Resampling.NEAREST
-            )
-            image = Image.blend(image, heat, STRENGTH)
-        panels.append(_under(_framed(image), name))
-    return [_row(panels)]
+    return [_row([_under(_framed(overlaid(one, values, size)), name) for name, values in named])]
+
+
+def overlaid(one: Explanation, values: Floats | None, size: tuple[int, int]) -> Image.Image:
+    """The input (width, height) pixels large, under the colours of a map (*S), if there is one."""
+    picture = _picture(one)
+    image = Image.fromarray(picture).resize(size, _filter(picture.shape))
+    if values is None:
+        return image
+    heat = Image.fromarray(_coloured(_flat(_by_slices(one, values)), values)).resize(size, Image.Resampling.NEAREST)
+    return Image.blend(image, heat, STRENGTH)
 
 
 def _picture(one: Explanation) -> Pixels:

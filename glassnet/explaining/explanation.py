@@ -17,6 +17,7 @@ from glassnet.data.dataset import Array, Preparation
 from glassnet.data.kinds import KINDS
 from glassnet.deck import ErrorTable, error_table
 from glassnet.explaining.arithmetic import Arithmetic, Place, arithmetic, seen, thread
+from glassnet.explaining.explain_inline import explanation_inline
 from glassnet.explaining.explain_json import explain_json
 from glassnet.explaining.explain_page import explain_page
 from glassnet.explaining.explain_picture import explain_picture
@@ -39,7 +40,8 @@ class Explanation:
     """Why a net answers an example as it does. model: what the net is called. tested: a sentence on what it is worth.
 
     raw: (C, *S) as it was read. scene: as a person meets it. x: (1, C, *S) as the net sees it. steps: of x. views: the
-    votes of x and, where the net is asked about it too, of its mirror image. votes: their mean. probability: (K,).
+    votes of x and, where the net is asked about it too, of its mirror image. votes: their mean. probability: (K,)
+    shares of 1; of a net that learnt without labels the chance of each feature to be there.
     occluded: (*S) how much the answer's logit falls where a piece is covered. voted: (*S') where in the last maps its
     votes come from, or None. right: the class that would be right, where that is known. criterion: how training counted
     wrong answers. temperature: what votes were divided by after training.
@@ -168,6 +170,13 @@ class Explanation:
             found.append(axis.words(range(first, last + 1)))
         return tuple(found)
 
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.name}: {self.classes[self.answer]} {self.probability[self.answer]:.2f}>"
+
+    def _repr_html_(self) -> str:
+        """Its gist, as a notebook shows it."""
+        return explanation_inline(self)
+
     def html(self) -> str:
         """The page of this explanation: one self-contained file."""
         return explain_page(self)
@@ -203,20 +212,21 @@ def explain(
     right: int | None = None,
     criterion: Criterion = PLAIN,
     temperature: float = 1.0,
+    chances: bool = False,
 ) -> Explanation:
     """Finds out why a net answers one example as it does. x: (1, C, *S), normalised, of the example `raw` (C, *S).
 
     scene: by default the example as a picture. both_ways: whether the net is asked about the mirror image too; a vote
     being a product, the mean of two votes is the vote of the two values' mean. covered: whether pieces are covered to
     see what the answer hangs on, which may take long; `occluded` is 0 everywhere if not. right, criterion,
-    temperature: as the explanation has them.
+    temperature: as the explanation has them. chances: whether logits are chances as they are.
     """
     steps = tuple(trace(net, x))
     scene = scene or _by_its_axes(raw)
     passes = [steps, trace(net, x.flip(-1))] if both_ways else [steps]
     views = tuple(votes(one) for one in passes)
     cast = replace(views[0], values=np.mean([view.values for view in views], 0))
-    probability = softmax(cast.logit[None])[0]
+    probability = cast.logit if chances else softmax(cast.logit[None])[0]
     answer = int(probability.argmax())
     return Explanation(
         name=name,

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from glassnet.data.dataset import Array
 from glassnet.nets.convnet import ConvNet
-from glassnet.nets.generating import complete, has_machines, whitener
+from glassnet.nets.generating import complete, has_machines, known_halves, whitener
 
-NAMES = ("top", "bottom", "left", "right")
 HIDDEN = 128  # the grey of what is hidden
 
 
@@ -34,13 +33,6 @@ class Half:
 def fills_in(net: ConvNet, raw: Array) -> bool:
     """Whether a net can fill in an example (C, *S): a picture in bytes, and a net that learnt without labels."""
     return whitener(net) is not None and has_machines(net) and raw.ndim == 3 and raw.dtype == np.uint8
-
-
-def known_halves(size: tuple[int, ...]) -> dict[str, Tensor]:
-    """(H, W) bool by the name of the half that is hidden: what is known then."""
-    down, across = (torch.arange(length) < length // 2 for length in size)
-    low, left = down[:, None].expand(size), across[None].expand(size)
-    return dict(zip(NAMES, (~low, low, ~left, left), strict=True))
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from glassnet.explaining.layers import sheet
 from glassnet.explaining.page import render
 from glassnet.explaining.panels import Calibration, Confusion
 from glassnet.training.evaluate import Report
-from glassnet.training.outcome import Outcome
+from glassnet.training.outcome import Outcome, Trained
 from glassnet.words import counted, duration, interval, percent
 
 WORST, NARROW = 6, 3
@@ -38,16 +38,14 @@ class CurvePanel:
 
 def training_page(outcome: Outcome, where: str) -> str:
     """report.html of a training run. where: its folder."""
-    dataset, machine = outcome.dataset, outcome.machine
-    named = bool(outcome.command)
-    where_made = f"{counted(machine.cores, 'core')} {machine.name}"
+    dataset = outcome.dataset
     counts = " / ".join(f"{int(n):,}" for n in outcome.split.counts.sum(1))
     speed = f"{dataset.kind} a second, {outcome.share_of_peak * 100:.0f} % of peak"
     parts: dict[str, object] = {
         **_answers(outcome.test, dataset),
         "title": f"{dataset.name}: report of a training run",
         "what": "report of a training run",
-        "lead": f"{dataset.describe(' × ')}. Tested once, after training. {_skipped(dataset)}",
+        "lead": f"{dataset.describe(' × ')}. Tested once, after training. {skipped(dataset)}",
         "figures": [
             (f"{outcome.test.hits:,} of {outcome.test.examples:,}", "right"),
             (f"{outcome.test.loss:.3f}", "test loss"),
@@ -61,15 +59,27 @@ def training_page(outcome: Outcome, where: str) -> str:
         "kept": f"kept: epoch {outcome.best_epoch}",
         "net": str(outcome.net.spec),
         "sheet": sheet(outcome.net, outcome.rows, len(dataset.classes), dataset.one),
-        "again": [
-            *([outcome.command, f"glassnet evaluate {shlex.quote(where)} {shlex.quote(outcome.source)}"] * named),
-            f"glassnet explain {shlex.quote(where)} FILE",
-        ],
-        "made_by": f"glassnet {__version__}, torch {torch.__version__}, {where_made}, "
-        f"{outcome.recipe.precision}, seed {outcome.recipe.seed}, data {outcome.fingerprint[:8]}",
+        "again": same_again(outcome, where),
+        "made_by": made_by(outcome),
         "notes": outcome.notes,
     }
     return render("report.html", parts, f"{where}/report.html")
+
+
+def same_again(outcome: Trained, where: str) -> list[str]:
+    """The commands that do a training again, measure it, and ask it. where: its folder."""
+    measured = f"glassnet evaluate {shlex.quote(where)} {shlex.quote(outcome.source)}"
+    done = [outcome.command, measured] if outcome.command else []
+    return [*done, f"glassnet explain {shlex.quote(where)} FILE"]
+
+
+def made_by(outcome: Trained) -> str:
+    """With what a training was done, and of what."""
+    where = f"{counted(outcome.machine.cores, 'core')} {outcome.machine.name}"
+    return (
+        f"glassnet {__version__}, torch {torch.__version__}, {where}, "
+        f"{outcome.recipe.precision}, seed {outcome.recipe.seed}, data {outcome.fingerprint[:8]}"
+    )
 
 
 def evaluation_page(report: Report, dataset: Dataset, model: str, source: str, lead: str) -> str:
@@ -78,7 +88,7 @@ def evaluation_page(report: Report, dataset: Dataset, model: str, source: str, l
         **_answers(report, dataset),
         "title": f"{Path(model).name} on {dataset.name}",
         "what": "report of an evaluation",
-        "lead": f"{lead} {_skipped(dataset)}",
+        "lead": f"{lead} {skipped(dataset)}",
         "figures": [
             (f"{report.hits:,} of {report.examples:,}", "right"),
             (f"{report.loss:.3f}", "loss"),
@@ -126,8 +136,8 @@ def _curves(outcome: Outcome) -> list[CurvePanel]:
     right = curves([e.accuracy * 100 for e in history], [e.held_accuracy * 100 for e in history], kept, 100, 300)
     last = history[-1]
     return [
-        _panel("Loss", "cross-entropy, by epoch", loss, f"{last.loss:.3f}", f"{last.held_loss:.3f}"),
-        _panel("Accuracy", "% right, by epoch", right, *_shares(last.accuracy, last.held_accuracy)),
+        panel("Loss", "cross-entropy, by epoch", loss, f"{last.loss:.3f}", f"{last.held_loss:.3f}"),
+        panel("Accuracy", "% right, by epoch", right, *_shares(last.accuracy, last.held_accuracy)),
     ]
 
 
@@ -135,12 +145,14 @@ def _shares(*shares: float) -> list[str]:
     return [percent(share).removesuffix(" %") for share in shares]
 
 
-def _panel(title: str, unit: str, lines: Curves, training: str, held: str) -> CurvePanel:
+def panel(title: str, unit: str, lines: Curves, training: str, held: str) -> CurvePanel:
+    """Two curves with the figures at their ends in words."""
     held_at, training_at = apart(lines.held.end[1], lines.training.end[1])
     return CurvePanel(title, unit, lines, f"{training} training", f"{held} held out", training_at, held_at)
 
 
-def _skipped(dataset: Dataset) -> str:
+def skipped(dataset: Dataset) -> str:
+    """In a sentence how many files were."""
     if not dataset.skipped:
         return "Nothing was skipped."
     return f"{counted(len(dataset.skipped), 'damaged file was', 'damaged files were')} skipped, named below."

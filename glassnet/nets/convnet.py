@@ -49,6 +49,12 @@ class ConvNet(Network):
         assert isinstance(last, nn.Linear), "every text ends in fc"
         return last
 
+    @torch.no_grad()
+    def name_features(self) -> None:
+        """Makes each value that votes a class of its own: for nets that learn without labels, and have no others."""
+        self.votes.weight.copy_(torch.eye(*self.votes.weight.shape))
+        self.votes.bias.zero_()
+
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.children():
             x = layer(x)
@@ -64,7 +70,7 @@ class ConvNet(Network):
 
     def _cross_entropy(self, batch: Batch, criterion: Criterion) -> tuple[Tensor, Tensor]:
         logits = self(batch.x)  # (B, K)
-        return criterion.of(logits, batch.y), logits
+        return criterion.of(logits, batch.y, batch.weight), logits
 
 
 def layer_module(layer: Layer, before: Flow, after: Flow, bias: bool) -> nn.Module:

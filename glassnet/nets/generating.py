@@ -30,6 +30,7 @@ SWEEPS = 1  # through the machines: more let them forget what they looked at
 STEPS = 12  # of the conjugate gradients that find the pixels behind whitened values
 TRUST = 0.2  # of what is likely of single pixels, beside whitened values
 SPREADS = 48  # pixels, about, that go along with one that the directions leave out: each tells that little less
+HALVES = ("top", "bottom", "left", "right")
 CLEAREST = 10.0  # times, at most, that contrast is lifted
 
 
@@ -60,6 +61,13 @@ def bases(net: ConvNet) -> tuple[Bases, ...]:
             value = DOWN[value.dim() - 2](_spread(value, below.side), below.rbm.weight, None)
         found.append(Bases(one.name, value))
     return tuple(found)
+
+
+def known_halves(size: tuple[int, ...]) -> dict[str, Tensor]:
+    """(H, W) bool by the name of the half that is hidden: what is known then."""
+    down, across = (torch.arange(length) < length // 2 for length in size)
+    low, left = down[:, None].expand(size), across[None].expand(size)
+    return dict(zip(HALVES, (~low, low, ~left, left), strict=True))
 
 
 @torch.no_grad()

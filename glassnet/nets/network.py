@@ -20,11 +20,15 @@ class Criterion:
     smoothing: float = 0.0
     weight: Tensor | None = None
 
-    def of(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Cross-entropy, the mean over a batch. logits: (B, K). y: (B,)."""
+    def of(self, logits: Tensor, y: Tensor, each: Tensor | None = None) -> Tensor:
+        """Cross-entropy, the mean over a batch. logits: (B, K). y: (B,). each: (B,) how many equal ones."""
         exact = logits if logits.dtype == torch.float64 else logits.float()  # never in half precision
         weight = None if self.weight is None else self.weight.to(exact.dtype)
-        return functional.cross_entropy(exact, y, weight=weight, label_smoothing=self.smoothing)
+        if each is None:
+            return functional.cross_entropy(exact, y, weight=weight, label_smoothing=self.smoothing)
+        losses = functional.cross_entropy(exact, y, weight, label_smoothing=self.smoothing, reduction="none")
+        counted = each if weight is None else each * weight[y]  # what torch's own mean divides by
+        return (losses * each).sum() / counted.sum()
 
 
 PLAIN = Criterion()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from glassnet.errors import GlassnetError
+from glassnet.nets.blocks import ProbPool, Rbm
 from glassnet.nets.text import Spec, parse
 
 DECK = "conv 8 3 valid, relu, pool 2, fc"
@@ -95,6 +96,27 @@ def belief(shape: tuple[int, ...]) -> Spec:
     else:
         text = "whiten 1, rbm 64 5, probpool 2"
     return parse(f"{text}, batchnorm, fc")
+
+
+def suited(text: str, shape: tuple[int, ...]) -> Spec:
+    """The net of a name or of a text, for examples of `shape` (C, *S): some names stand for what suits them."""
+    return belief(shape) if text.strip().lower() == BELIEF else find(text)
+
+
+def named_belief(text: str) -> bool:
+    """Whether --net asks for a net that learns without labels before it learns with any."""
+    return text.strip().lower() == BELIEF or any(isinstance(layer, Rbm) for layer in find(text).layers)
+
+
+def without_labels(spec: Spec) -> tuple[Spec, tuple[str, ...]]:
+    """What is left of a net where nothing names classes, and what its votes stand for: the features of the highest
+    machine, each by its strongest answer.
+    """
+    machines = [(i, layer) for i, layer in enumerate(spec.layers) if isinstance(layer, Rbm)]
+    end, highest = machines[-1]
+    end += 1 + isinstance(spec.layers[end + 1], ProbPool)
+    kept = parse(", ".join([*map(str, spec.layers[:end]), "max, fc"]))
+    return kept, tuple(f"feature {k + 1}" for k in range(highest.features))
 
 
 BELIEF = "cdbn"

@@ -30,7 +30,8 @@ class Recipe:
     """One training run. class_weight: (K,) or None. examples: of an epoch, 0 for all. warm: share that warms up.
 
     threads: cores that the work is spread over, 0 for as many as torch takes. optimizer: "muon" (see trainer), or "sgd"
-    with steps down instead of a line, as R-CNN's net was fine-tuned.
+    with steps down instead of a line, as R-CNN's net was fine-tuned. patience: steps of the phases without labels, as a
+    multiple of what they have by themselves.
     """
 
     epochs: int
@@ -46,6 +47,7 @@ class Recipe:
     examples: int = 0
     threads: int = 0
     optimizer: str = "muon"
+    patience: float = 1.0
 
     @property
     def both_ways(self) -> bool:
@@ -76,10 +78,10 @@ def choose(dataset: Dataset, split: Split, settings: Training, precision: str) -
     """The recipe for a data set: what the settings say, and for the rest what its size and classes suggest."""
     train = split.rows(TRAIN)
     count, kind = len(train), KINDS[dataset.kind]
-    varied = settings.augment and dataset.augment
+    varied = settings.augment and dataset.augment and dataset.has_labels
     found = symmetry(dataset, train, settings.seed) if varied and kind.mirrored else None
     augmentation = _augmentation(dataset, found) if varied else Augmentation()
-    weight = _class_weight(split)
+    weight = _class_weight(dataset, split)
     tuned = settings.weights and not kind.looked_up  # vectors of words are but the beginning of a net
     usual = min(max(_power_of_two(count / 40), BATCHES[0]), BATCHES[1])
     batch = settings.batch or usual
@@ -118,10 +120,16 @@ def _augmentation(dataset: Dataset, found: Symmetry | None) -> Augmentation:
     return replace(natural, mirror_x=found.left_right.natural, mirror_y=found.up_down.natural)
 
 
-def _class_weight(split: Split) -> tuple[float, ...] | None:
-    """Rare classes count more, by one over the square root of their number; the mean over the examples is 1."""
-    counts = split.counts[TRAIN].astype(np.float64)
-    if counts.max() < UNEVEN * counts.min():
+def _class_weight(dataset: Dataset, split: Split) -> tuple[float, ...] | None:
+    """Rare classes count more, by one over the square root of their number; the mean over the examples is 1.
+
+    None where they are even, or where one has no examples yet.
+    """
+    counts, each = split.counts[TRAIN].astype(np.float64), dataset.samples.weight
+    if each is not None:
+        rows = split.rows(TRAIN)
+        counts = np.bincount(dataset.samples.y[rows], each[rows].astype(np.float64), len(counts))
+    if counts.max() < UNEVEN * counts.min() or not counts.min():
         return None
     weight = 1 / np.sqrt(counts)
     return tuple((weight * counts.sum() / (weight * counts).sum()).tolist())

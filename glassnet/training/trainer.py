@@ -26,6 +26,7 @@ from glassnet.training.recipe import Recipe
 
 AVERAGED = 2  # epochs
 SOME = 512  # examples that a phase without labels begins from, and is judged by
+FEWEST = 8  # steps of such a phase
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,14 @@ Feed = TypeVar("Feed", bound=Batches)
 
 class Trainer(Generic[Feed]):
     """Trains a network on a loader's examples, phase by phase, keeping the weights of the epoch with the least loss on
-    `held`; of a phase without labels the last weights. train: the batches of the phase that goes on.
+    `held`; of a phase without labels, and where nothing is held out, the last weights. train: the batches of the phase
+    that goes on. has_labels: if not, phases that learn classes are left out.
 
     What is judged and kept is a running average of the weights over the last AVERAGED epochs or so, which is steadier
     than the weights themselves. Polyak and Juditsky 1992; Izmailov et al. 2018.
     """
 
-    def __init__(self, net: Network, train: Feed, held: Feed, recipe: Recipe) -> None:
+    def __init__(self, net: Network, train: Feed, held: Feed, recipe: Recipe, has_labels: bool = True) -> None:
         self.net, self.train, self.held, self.recipe = net, train, held, recipe
         self.device = train.device
         for parameter in net.to(self.device).parameters():
@@ -97,7 +99,7 @@ class Trainer(Generic[Feed]):
             parameter.data = parameter.data.contiguous(memory_format=lay_out)
         weight = torch.tensor(recipe.class_weight, device=self.device) if recipe.class_weight else None
         self.criterion = Criterion(recipe.smoothing, weight)
-        self.phases = net.phases()
+        self.phases = _phases(net, recipe, has_labels)
         self.learnt: dict[str, list[Epoch]] = {}  # what the phases before this one came to
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
@@ -267,7 +269,8 @@ class Trainer(Generic[Feed]):
     def _end_epoch(self) -> Progress:
         """Judges the epoch on the held-out examples, keeps its weights if they are the best, and starts the next."""
         begun, phase = time.perf_counter(), self.phase
-        held_loss, held_right = self._judge() if phase.has_labels else (self._held_error(), 0.0)
+        judged = phase.has_labels and len(self.held.rows) > 0
+        held_loss, held_right = self._judge() if judged else (self._held_error(), 0.0)
         self._clock(time.perf_counter() - begun)
         at = self.at
         rate = phase.rate or self.recipe.learning_rate
@@ -281,7 +284,7 @@ class Trainer(Generic[Feed]):
             at.epoch_seconds,
             at.seen / at.epoch_seconds,
         )
-        if not phase.has_labels or not self.best or held_loss < min(one.held_loss for one in self.history):
+        if not judged or not self.best or held_loss < min(one.held_loss for one in self.history):
             kept = self.average if phase.has_labels else self.net
             self.best = {name: tensor.detach().clone() for name, tensor in kept.state_dict().items()}
             self.best_epoch = epoch.epoch
@@ -297,7 +300,9 @@ class Trainer(Generic[Feed]):
         return calibrated_loss(logits, y), float((logits.argmax(1) == y).float().mean())
 
     def _held_error(self) -> float:
-        """The error of a phase without labels on some held-out examples, the same every time."""
+        """The error of a phase without labels on some held-out examples, the same every time; none without them."""
+        if not len(self.held.rows):
+            return math.nan
         torch.manual_seed(step_seed(self.recipe.seed, 0, 0))
         rows = torch.arange(0)
         with torch.no_grad():
@@ -323,6 +328,15 @@ class Trainer(Generic[Feed]):
             (at.seconds - before) / done * (epochs * steps - done),
             has_labels=self.phase.has_labels,
         )
+
+
+def _phases(net: Network, recipe: Recipe, has_labels: bool) -> tuple[Phase, ...]:
+    """The stretches of a training, those without labels as long as the recipe has patience."""
+    kept = [phase for phase in net.phases() if has_labels or not phase.has_labels]
+    return tuple(
+        phase if phase.has_labels else replace(phase, steps=max(FEWEST, round(phase.steps * recipe.patience)))
+        for phase in kept
+    )
 
 
 def _examples(feed: Feed, phase: Phase) -> Feed:

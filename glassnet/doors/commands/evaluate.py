@@ -14,6 +14,7 @@ from glassnet.data.dataset import TEST, Dataset
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import class_places, output_file, print_json, title, typed
 from glassnet.doors.commands.evaluate_boxes import evaluate_boxes
+from glassnet.doors.commands.evaluate_unlabelled import evaluate_unlabelled
 from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted, percent
@@ -35,10 +36,13 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, cleane
         fix = "Leave it out"
         raise GlassnetError("--cleaned", expected="a detector", found=f"a model of {card.kind}", fix=fix)
     page = output_file(out, f"evaluate-{title(data)}.html", ".html", ".htm")
-    source = find_data(data, reading, given=card.preparation)
+    source = find_data(data, reading, card.preparation, card.unlabelled)
     if source.shape != card.preparation.shape:
         expected = f"examples of {by(card.preparation.shape)}, as the model learnt from"
         raise GlassnetError(data, expected=expected, found=by(source.shape), fix="Convert them")
+    if card.unlabelled:
+        evaluate_unlabelled(folder, source, data, json)
+        return
     class_places(card, source.classes)
     from glassnet.doors.screen import console, fact, read
 

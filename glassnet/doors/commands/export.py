@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from glassnet.config import Reading
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import output_file, print_json, say
-from glassnet.doors.exporting.needed import no_int8_detector, refuse_no_onnx
+from glassnet.doors.exporting.needed import refuse_int8, refuse_no_onnx
 from glassnet.doors.folder import EXPORTED, EXPORTED_INT8
 from glassnet.doors.material import find_material
 from glassnet.errors import GlassnetError
@@ -28,8 +28,7 @@ def export(folder: Path, to: str, int8: bool, data: str | None, out: Path | None
     refuse_no_onnx()
     card, examples = read_card(folder), None
     if int8:
-        if card.is_detector:
-            raise no_int8_detector()
+        refuse_int8(card)
         source, _ = find_material(card, data, Reading())
         from glassnet.doors.screen import console, read
 

@@ -18,6 +18,7 @@ from glassnet.doors.run import Finished, run
 from glassnet.doors.screen import console, fact, line, read
 from glassnet.errors import GlassnetError
 from glassnet.training.evaluate import Report
+from glassnet.training.outcome import Outcome
 from glassnet.training.trainer import Progress
 from glassnet.words import counted, interval, percent
 
@@ -41,6 +42,7 @@ def evaluate_folds(folder: Path, data: str, reading: Reading, json: bool) -> Non
                     done = (event.epoch - 1) * event.steps + event.step
                     shown.step(done, event.epochs * event.steps, "steps")
                 elif isinstance(event, Finished):
+                    assert isinstance(event.outcome, Outcome), "a table's rows have labels"
                     reports[fold] = event.outcome.test
         one = reports[fold]
         words = f"{percent(one.accuracy)} right on {one.examples:,} ({interval(*one.interval)})"

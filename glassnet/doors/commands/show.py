@@ -32,7 +32,7 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     from glassnet.doors.screen import console, fact, read
 
     screen = console(json)
-    dataset = read(find_data(data, reading), screen)
+    dataset = read(find_data(data, reading, unlabelled=True), screen)
     files.write_file(page, contact_sheet(dataset, KINDS[dataset.kind]))
     facts = describe(dataset)
     if json:
@@ -57,7 +57,9 @@ def show(data: str, out: Path | None, reading: Reading, json: bool) -> None:
     for note in dataset.notes:
         screen.print(fact("note", note))
     screen.print(fact("sheet", str(page)))
-    screen.print(fact("next", typed("glassnet", "train", data), "bold"))
+    screen.print(
+        fact("next", typed("glassnet", "train", data, *(() if dataset.has_labels else ("--net", "cdbn"))), "bold")
+    )
 
 
 def describe(dataset: Dataset) -> dict[str, object]:
@@ -83,7 +85,9 @@ def duplicates(dataset: Dataset) -> list[list[str]]:
     rows = np.flatnonzero(times[group] > 1)
     groups: dict[int, list[str]] = {}
     for row in rows:
-        name = f"{dataset.samples.names[int(row)]} ({dataset.classes[dataset.samples.y[row]]})"
+        name = dataset.samples.names[int(row)]
+        if dataset.has_labels:
+            name += f" ({dataset.classes[dataset.samples.y[row]]})"
         groups.setdefault(int(group[row]), []).append(name)
     return list(groups.values())
 

@@ -52,13 +52,15 @@ def train(
         return
     _refuse_detecting(detecting)
     refuse_weights_of_detector(settings.weights)
-    spec = zoo.find(settings.net) if settings.net else None
-    source = find_data(data, reading)
+    learns_without = bool(settings.net) and zoo.named_belief(str(settings.net))  # a text that can't be is refused first
+    source = find_data(data, reading, unlabelled=learns_without)
     if source.classes:  # else they are known when all is read
         refuse_one_class(source.name, source.classes)
     folder = choose_out(source.name, out, overwrite)
-    if spec is not None:
-        text.measure(spec, source.shape, max(len(source.classes), 2))
+    if settings.net:
+        spec = zoo.suited(settings.net, source.shape)
+        fitting = spec if source.has_labels else zoo.without_labels(spec)[0]
+        text.measure(fitting, source.shape, max(len(source.classes), 2))
     _train(source, settings, folder, data, reading, None, json)
 
 
@@ -77,11 +79,15 @@ def summary(folder: Path) -> dict[str, object]:
         "parameters": text.total(rows).parameters,
         "classes": list(card.classes),
         "examples": metrics["examples"],
-        "test": {key: metrics["test"][key] for key in ("accuracy", "low", "high", "loss")},
+        "test": _tested(metrics["test"]) if not card.unlabelled else {"accuracy": None, **metrics["test"]},
         "epochs": metrics["training"]["epochs"],
         "seconds": metrics["training"]["seconds"],
         "examples_per_second": metrics["training"]["examples_per_second"],
     }
+
+
+def _tested(test: dict[str, object]) -> dict[str, object]:
+    return {key: test[key] for key in ("accuracy", "low", "high", "loss")}
 
 
 def _folder_to_resume(data: str, out: Path | None) -> Path:
@@ -116,7 +122,8 @@ def _resume(folder: Path, settings: Training, detecting: Detecting, reading: Rea
     plan = read_plan(folder)
     pairs = ((settings, plan.settings, Training()), (reading, plan.reading, Reading()))
     train_boxes.refuse_other_settings(pairs)
-    _train(find_data(plan.source, plan.reading), plan.settings, folder, plan.source, plan.reading, plan, json)
+    source = find_data(plan.source, plan.reading, unlabelled=zoo.named_belief(plan.net))
+    _train(source, plan.settings, folder, plan.source, plan.reading, plan, json)
 
 
 def _refuse_detecting(detecting: Detecting) -> None:
@@ -131,7 +138,8 @@ def _refuse_detecting(detecting: Detecting) -> None:
 def _train(
     source: Source, settings: Training, out: Path, data: str, reading: Reading, stored: Plan | None, json: bool
 ) -> None:
-    from glassnet.doors.run import Finished, Judging, Prepared, Stop, run
+    from glassnet.doors.judging import Judging
+    from glassnet.doors.run import Finished, Prepared, Stop, run
     from glassnet.doors.screen import console, read
     from glassnet.doors.signals import patient_signals
     from glassnet.doors.terminal import TrainingView

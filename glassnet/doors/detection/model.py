@@ -27,6 +27,7 @@ from glassnet.nets.rcnn.judging import RegionNet
 from glassnet.nets.rcnn.text import parse_regions
 from glassnet.nets.rcnn.warping import Crops
 from glassnet.training.detection.detecting import Limits, Seen, see
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class DetectorModel:
     history: str
     seen: NDArray[np.uint64]
     folder: str = ""
+
+    def __repr__(self) -> str:
+        return f"<DetectorModel {self.folder}: {counted(len(self.classes), 'class', 'classes')}, engine {self.engine}>"
 
     @property
     def classes(self) -> tuple[str, ...]:

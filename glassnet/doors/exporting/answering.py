@@ -78,7 +78,8 @@ class OnnxModel:
 
     def _run(self, taken: NDArray[np.generic]) -> Iterator[Answer]:
         _, logits, *strange = self.session.run(None, {name_of(self.card): taken})
-        shares = softmax(np.asarray(logits, np.float64))
+        votes = np.asarray(logits, np.float64)
+        shares = votes if self.card.unlabelled else softmax(votes)
         for i, one in enumerate(shares):
             yield one, float(strange[0][i]) if strange else None
 

@@ -29,7 +29,7 @@ class Classifier(nn.Module):
         card = model.card
         self.prepare = preparing(card)
         self.net, self.both_ways = model.net, card.both_ways
-        self.is_words = KINDS[card.kind].looked_up
+        self.is_words, self.unlabelled = KINDS[card.kind].looked_up, card.unlabelled
         axes = (1, -1, *[1] * (len(card.preparation.shape) - 1))
         for name, values in (("mean", card.normalisation.mean), ("std", card.normalisation.std)):
             scaled = torch.tensor(values, dtype=torch.float64) * card.full_scale
@@ -44,10 +44,11 @@ class Classifier(nn.Module):
             logits = (logits + self.net.votes(self._voted(x.flip(-1)))) / 2
         windows = (raw.shape[0], -1)
         logits = logits.unflatten(0, windows).mean(1)
+        shares = logits if self.unlabelled else logits.softmax(1)
         if self.familiar is None:
-            return logits.softmax(1), logits
+            return shares, logits
         strange = self.familiar(views_of(x, voted, self.is_words))
-        return logits.softmax(1), logits, strange.unflatten(0, windows).amin(1)
+        return shares, logits, strange.unflatten(0, windows).amin(1)
 
     def _voted(self, x: Tensor) -> Tensor:
         """(B, F) the values that vote."""

@@ -13,7 +13,7 @@ from glassnet.data.dataset import Dataset
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting.comparing import Compared, compare
 from glassnet.doors.exporting.int8 import Quantised, quantised
-from glassnet.doors.exporting.needed import no_int8_detector
+from glassnet.doors.exporting.needed import refuse_int8
 from glassnet.doors.exporting.onnx import to_onnx
 from glassnet.doors.model import Model
 
@@ -78,19 +78,14 @@ def export_model(model: Model | DetectorModel, path: Path, int8: Dataset | None 
     made, worth = to_onnx(model), None
     compared = compare(model, made)
     if int8 is not None:
-        made, worth = quantised(whole_examples(model), made, int8)
+        refuse_int8(model.card)
+        assert isinstance(model, Model), "no detector"
+        made, worth = quantised(model, made, int8)
         compared = compare(model, made, refuse=False)  # what it is worth was measured
     files.write_file(path, made)
     graph = onnx.load_model_from_string(made).graph
     takes, gives = (tuple(map(_value, values)) for values in (graph.input, graph.output))
     return Exported(path, len(made), compared, worth, takes, gives, time.perf_counter() - begun)
-
-
-def whole_examples(model: Model | DetectorModel) -> Model:
-    """Refuses a detector. Raises GlassnetError."""
-    if isinstance(model, DetectorModel):
-        raise no_int8_detector()
-    return model
 
 
 def _value(value: onnx.ValueInfoProto) -> Value:

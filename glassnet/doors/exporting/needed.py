@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from glassnet.doors.card import Card
 from glassnet.errors import GlassnetError
 from glassnet.words import listed
 
@@ -18,7 +19,9 @@ def refuse_no_onnx() -> None:
         raise GlassnetError("export", expected=listed(list(PACKAGES)), found=f"no {listed(missing)}", fix=fix)
 
 
-def no_int8_detector() -> GlassnetError:
-    """The line for a detector that is wanted in whole numbers."""
-    fix = "Export it without --int8"
-    return GlassnetError("--int8", expected="a model that names whole examples", found="a detector", fix=fix)
+def refuse_int8(card: Card) -> None:
+    """Raises GlassnetError for a model whose loss in whole numbers would not be measured: it names no classes."""
+    if card.is_detector or card.unlabelled:
+        found = "a detector" if card.is_detector else "one that learnt without labels"
+        fix = "Export it without --int8"
+        raise GlassnetError("--int8", expected="a model that names whole examples", found=found, fix=fix)

@@ -35,7 +35,7 @@ def checked(asked: AskedNet) -> Facts:
     if any(not 1 <= n <= 100_000 for n in shape):
         raise GlassnetError("shape", expected="sizes from 1 to 100,000", found=by(shape), fix="Name those of the data")
     try:
-        spec = zoo.find(asked.net)
+        spec = zoo.suited(asked.net, shape)
     except GlassnetError as error:
         return {"net": asked.net, "refused": _misspelt(error, asked.net)}
     try:

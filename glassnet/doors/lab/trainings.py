@@ -179,10 +179,11 @@ def error_table(one: Training, moment: str, place: int) -> Facts:
 
 def _refused_early(asked: AskedTraining, settings: Settings) -> str:
     """What the model is named after. Raises GlassnetError for what can be known not to work before all is read."""
-    spec = zoo.find(settings.net) if settings.net else None
+    if settings.net:
+        zoo.find(settings.net)  # a text that can't be is refused before anything is looked for
     source = asked.source()
     if source.classes:
         refuse_one_class(source.name, source.classes)
-    if spec is not None and not KINDS[source.kind].fit:
-        text.measure(spec, source.shape, max(len(source.classes), 2))
+    if settings.net and not KINDS[source.kind].fit:
+        text.measure(zoo.suited(settings.net, source.shape), source.shape, max(len(source.classes), 2))
     return source.name

@@ -20,13 +20,15 @@ from typing import Any, TextIO
 from glassnet.config import Training
 from glassnet.data.dataset import Dataset
 from glassnet.data.reading import Progress as Reading
+from glassnet.doors.judging import Judging
 from glassnet.doors.lab.asked_data import AskedData
 from glassnet.doors.lab.hand import Hand
 from glassnet.doors.lab.watching import Watch
 from glassnet.doors.plan import read_plan
-from glassnet.doors.run import Event, Finished, Judging, Prepared, Stop, run
+from glassnet.doors.run import Event, Finished, Prepared, Stop, run
 from glassnet.errors import GlassnetError, Interrupted
 from glassnet.steps import finish
+from glassnet.training.outcome import Outcome
 from glassnet.training.trainer import Progress
 
 NOW_S = 0.4  # between two looks at what changes all the time
@@ -126,6 +128,7 @@ class Driver:
 
     def _finished(self, event: Finished) -> None:
         outcome = event.outcome
+        assert isinstance(outcome, Outcome), "the lab trains on data with labels"
         low, high = outcome.test.interval
         self.tell(
             {

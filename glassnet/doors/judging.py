@@ -1,0 +1,135 @@
+"""What a trained net is worth, asked about the test examples once: with labels, or without any. Prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glassnet.data.dataset import Dataset
+from glassnet.data.kinds import KINDS
+from glassnet.data.loader import Loader
+from glassnet.data.split import Split
+from glassnet.doors.plan import Plan, classes_of
+from glassnet.nets import text
+from glassnet.nets.convnet import ConvNet
+from glassnet.nets.network import BothWays
+from glassnet.steps import finish
+from glassnet.training.answers import answering, answers
+from glassnet.training.calibration import scale_votes, temperature
+from glassnet.training.completion import MOST, rebuilding
+from glassnet.training.evaluate import Report, report
+from glassnet.training.familiarity import Noted, Views, alarms, learn
+from glassnet.training.machine import Machine
+from glassnet.training.outcome import Outcome, Trained, Unlabelled
+from glassnet.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How far the test is, in examples."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What held-out examples say of a trained net. heat: what its votes were divided by. views: see familiarity."""
+
+    logits: Tensor
+    y: Tensor
+    heat: float
+    views: Views
+
+
+def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool) -> Settled:
+    """Asks a trained net about the held-out examples, and calibrates its votes by them."""
+    asked = BothWays(net) if both_ways else net
+    with Noted(net, both_ways, is_words) as noted:
+        logits, y = answers(asked, held)
+    heat = temperature(logits, y)
+    scale_votes(net.votes, heat)
+    return Settled(logits, y, heat, noted.views)
+
+
+def judge(
+    trainer: Trainer[Loader], test: Loader, plan: Plan, dataset: Dataset, sides: Split, machine: Machine
+) -> Generator[Judging, None, Outcome | Unlabelled]:
+    """Asks about the test examples, once, and tells how far that is."""
+    net = trainer.net
+    assert isinstance(net, ConvNet), "the plan builds ConvNets"
+    classes = classes_of(plan.net, dataset)
+    story = Trained(
+        net=net,
+        rows=text.measure(net.spec, dataset.shape, len(classes)),
+        classes=classes,
+        dataset=dataset,
+        source=plan.source,
+        command=plan.command(),
+        fingerprint=plan.fingerprint,
+        split=sides,
+        normalisation=plan.normalisation,
+        recipe=plan.recipe,
+        machine=machine,
+        history=tuple(trainer.history),
+        best_epoch=trainer.best_epoch,
+        seconds=trainer.seconds,
+        notes=plan.notes,
+    )
+    return (yield from (_answer if dataset.has_labels else _rebuild)(net, trainer, test, story))
+
+
+def _answer(
+    net: ConvNet, trainer: Trainer[Loader], test: Loader, story: Trained
+) -> Generator[Judging, None, Outcome | Unlabelled]:
+    """Calibrates the net on the held-out examples, then counts its right answers."""
+    both, is_words = story.recipe.both_ways, KINDS[story.dataset.kind].looked_up
+    held = settle(net, trainer.held, both, is_words)
+
+    asking, asked = answering(BothWays(net) if both else net, test), 0
+    with Noted(net, both, is_words) as tested:
+        while asked < len(test.rows):
+            asked = next(asking)
+            yield Judging(asked, len(test.rows))
+
+    def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
+        return report(story.classes, logits.double().numpy(), y.numpy(), loader.rows)
+
+    return Outcome(
+        **vars(_with_familiar(story, net, trainer, held.views, tested)),
+        temperature=held.heat,
+        test=judged(*finish(asking), test),
+        held=judged(held.logits / held.heat, held.y, trainer.held),
+    )
+
+
+def _rebuild(
+    net: ConvNet, trainer: Trainer[Loader], test: Loader, story: Trained
+) -> Generator[Judging, None, Outcome | Unlabelled]:
+    """Where there are no right answers: how well the machines say again what they see, and fill in hidden halves."""
+    with Noted(net) as held:
+        answers(net, trainer.held)
+    with Noted(net) as tested:
+        answers(net, test)
+    asking, total = rebuilding(net, test), min(len(test.rows), MOST)
+    done = 0
+    while done < total:
+        done = next(asking)
+        yield Judging(done, total)
+    return Unlabelled(
+        **vars(_with_familiar(story, net, trainer, held.views, tested)),
+        test=finish(asking),
+        asked=test.rows[np.unique(np.linspace(0, len(test.rows) - 1, total).astype(int))],
+        learnt={name: tuple(epochs) for name, epochs in trainer.learnt.items()}
+        | {trainer.phase.name: tuple(trainer.history)},
+    )
+
+
+def _with_familiar(story: Trained, net: ConvNet, trainer: Trainer[Loader], held: Views, tested: Noted) -> Trained:
+    is_words = KINDS[story.dataset.kind].looked_up
+    familiar = learn(net, trainer.train, held, story.recipe.seed, is_words)
+    return replace(story, familiar=familiar, alarms=alarms(familiar, tested.views) if familiar else None)
