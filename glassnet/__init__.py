@@ -21,9 +21,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from glassnet.data.dataset import Dataset
     from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
+    from glassnet.doors.answers import Prediction
     from glassnet.doors.estimator import ConvNetClassifier
     from glassnet.doors.library import check, explain, export, features, load, read, train, tune, xo
-    from glassnet.doors.model import Model, Prediction
+    from glassnet.doors.model import Model
     from glassnet.errors import GlassnetError
     from glassnet.explaining.arithmetic import Arithmetic, arithmetic
     from glassnet.explaining.explanation import Explanation
@@ -90,7 +91,7 @@ _HOMES = {
     "check": "glassnet.doors.library",
     "Suitability": "glassnet.training.suitability",
     "Model": "glassnet.doors.model",
-    "Prediction": "glassnet.doors.model",
+    "Prediction": "glassnet.doors.answers",
     "ConvNetClassifier": "glassnet.doors.estimator",
     "Explanation": "glassnet.explaining.explanation",
     "Step": "glassnet.explaining.trace",

@@ -11,6 +11,7 @@ import pytest
 from browsing import Visits, chromium
 from PIL import Image
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any test imports onnxruntime, which else writes into the home folder
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GLASSNET_TEST_DATA", ROOT.parent / "shared" / "data"))
 

@@ -1,6 +1,10 @@
 """Models as standard files: asked by another program, they say what glassnet says."""
 
+import io
 import json
+import os
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -16,8 +20,11 @@ import glassnet as gn
 from glassnet.data.kinds import KINDS
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting import comparing, exporting
-from glassnet.doors.exporting.comparing import apart, as_taken
+from glassnet.doors.exporting.answering import open_file
+from glassnet.doors.exporting.comparing import apart
 from glassnet.doors.exporting.needed import refuse_no_onnx
+from glassnet.doors.exporting.opened import read_file
+from glassnet.doors.exporting.taken import as_taken
 from glassnet.doors.inputs import read_data
 from glassnet.errors import GlassnetError
 
@@ -31,8 +38,46 @@ FILES = {  # of each kind, some as long or large as those it learnt from, some n
 }
 
 
+SUFFIXES = {"digits": ".png", "tones": ".wav", "waves": ".csv", "balls": ".npy", "reviews": ".txt", "flowers": ".csv"}
+WITHOUT_TORCH = """
+import sys
+from glassnet.doors.cli import run
+code = run(sys.argv[1:])
+assert "torch" not in sys.modules
+sys.exit(code)
+"""
+
+
 def session(path):
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def without_torch(folder, *words):
+    """The lines of JSON that a command prints in a process of its own. It may neither load torch nor leave traces."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *map(str, words)],
+        capture_output=True, text=True, timeout=60, cwd=folder, env={**env, "HOME": str(home)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not list(home.iterdir())
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def npz(x):
+    file = io.BytesIO()
+    np.savez(file, x=x)
+    return file.getvalue()
+
+
+def arrays(card):
+    """Two examples as an .npz holds them, of the kinds that lie in one."""
+    if KINDS[card.kind].array_axes is None:
+        return {}
+    x = np.random.default_rng(0).normal(0.4, 0.3, (2, *card.preparation.shape)).clip(0, 1)
+    return {"several.npz": npz((x * 255).astype(np.uint8) if card.full_scale == 255 else x.astype(np.float32))}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +113,29 @@ def test_the_file_answers_as_the_model_does(name, every_kind, exported):
         assert torch.softmax(torch.from_numpy(logits), 1).numpy() == pytest.approx(found, abs=1e-6)
         if wanted.strangeness is not None:
             assert strange[0][0] == pytest.approx(wanted.strangeness, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_predict_asks_the_file_that_lies_in_its_folder_and_needs_no_torch(name, every_kind, exported, tmp_path):
+    model, made = gn.load(every_kind / "models" / name), exported(name)
+    folder = shutil.copytree(model.folder, tmp_path / "model")
+    shutil.copy(made.path, folder / "model.onnx")
+    files = {f"{i}{SUFFIXES[name]}": data for i, data in enumerate(FILES[name])} | arrays(model.card)
+    if name == "flowers":
+        files = {"rows.csv": b"length,width\n5.1,3.5\n1.7,3.0\n"}  # a row lies in no file of its own
+    for file, data in files.items():
+        (tmp_path / file).write_bytes(data)
+    asked = [str(tmp_path / file) for file in files]
+    wanted = [one.as_json() for one in model.answer(asked)]
+    assert len(wanted) >= 2 and not any("error" in one for one in wanted)
+    for place in (folder, folder / "model.onnx"):
+        found = without_torch(tmp_path, "predict", place, *asked, "--json")
+        assert [one["input"] for one in found] == [one["input"] for one in wanted]
+        for mine, theirs in zip(found, wanted, strict=True):
+            assert mine["class"] == theirs["class"] and mine.keys() == theirs.keys()
+            assert mine["votes"] == pytest.approx(theirs["votes"], abs=1e-5)
+            assert mine.get("none_of_these") == theirs.get("none_of_these")
+            assert mine.get("strangeness", 0) == pytest.approx(theirs.get("strangeness", 0), rel=1e-3, abs=1e-3)
 
 
 def test_many_are_asked_about_at_once(every_kind, exported):
@@ -136,7 +204,9 @@ def test_a_detector_finds_the_same_boxes(engine, proposals, tmp_path):
         pytest.importorskip("cv2")
         from dataclasses import replace
 
-        model = replace(model, proposals=replace(model.proposals, kind="selective"))
+        searched = replace(model.proposals, kind="selective")
+        card = replace(model.card, detector={**model.card.detector, "proposals": searched.as_json()})
+        model = replace(model, proposals=searched, card=card)
     made = gn.export(model, tmp_path / "model.onnx")
     assert made.compared.largest < 1e-3 and made.compared.farthest < 0.5
     assert [one.name for one in made.takes] == (["pixels"] if proposals == "grid" else ["pixels", "regions"])
@@ -154,7 +224,16 @@ def test_a_detector_finds_the_same_boxes(engine, proposals, tmp_path):
         score, place = apart(np.array(wanted), np.column_stack([labels, scores, boxes]), 1.0)
         assert score < 0.02 and place < 0.2  # the model itself may answer in bfloat16
         assert (np.diff(scores) <= 0).all()
+        told = open_file(read_file(made.path)).answer_bytes(path.name, raw)
+        assert [one.box for one in told.boxes] == [tuple(box) for box in boxes.tolist()] and told.size == (96, 72)
+        assert [one.is_likely for one in told.boxes] == [
+            one.score >= model.thresholds[model.classes.index(one.label)] for one in told.boxes
+        ]
     assert several > 3
+    picture = min((data / "JPEGImages").iterdir())
+    (found,) = without_torch(tmp_path, "predict", made.path, picture, "--json")
+    wanted = model.answer_bytes(str(picture), picture.read_bytes()).as_json()
+    assert [one["class"] for one in found["boxes"]] == [one["class"] for one in wanted["boxes"]]
 
 
 def test_a_box_without_its_like_counts_with_its_whole_score():

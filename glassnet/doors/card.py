@@ -52,25 +52,12 @@ def read_card(folder: Path) -> Card:
     refuse_no_model(folder)
     facts = _facts(folder)
     _check_sums(folder)
-    try:
-        return Card(
-            kind=facts["kind"],
-            classes=tuple(facts["classes"]),
-            net=facts["net"],
-            preparation=Preparation(tuple(facts["preparation"]["shape"]), facts["preparation"]["settings"]),
-            normalisation=Normalisation(tuple(facts["normalisation"]["mean"]), tuple(facts["normalisation"]["std"])),
-            full_scale=float(facts["full_scale"]),
-            seed=facts["seed"],
-            training=facts["training"],
-            data=facts["data"],
-            both_ways=bool(facts.get("both_ways", False)),
-            unlabelled=bool(facts.get("unlabelled", False)),
-            detector=facts.get("detector") or {},
-            glassnet=facts["glassnet"],
-            format=facts["format"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder, f"{CONFIG} lacks {error}") from error
+    return _card(facts, folder)
+
+
+def parse_card(facts: object, place: Path) -> Card:
+    """A card that lies in another file of a model, as JSON. Raises GlassnetError for one that isn't ours, or newer."""
+    return _card(_ours(facts, place, "the card in it"), place)
 
 
 def is_detector(folder: Path) -> bool:
@@ -116,12 +103,16 @@ def _facts(folder: Path) -> dict[str, Any]:
         facts = json.loads((folder / CONFIG).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(folder, f"{CONFIG} can't be read") from error
+    return _ours(facts, folder, f"its {CONFIG}")
+
+
+def _ours(facts: object, place: Path, what: str) -> dict[str, Any]:
     if not isinstance(facts, dict) or "glassnet" not in facts:
         fix = "Name a folder that glassnet train made"
-        raise GlassnetError(str(folder), found=f"its {CONFIG} was not written by glassnet", fix=fix)
+        raise GlassnetError(str(place), found=f"{what} was not written by glassnet", fix=fix)
     if not isinstance(facts.get("format"), int) or facts["format"] > FORMAT:
         raise GlassnetError(
-            str(folder),
+            str(place),
             expected=f"a model of format {FORMAT} (glassnet {__version__})",
             found=f"format {facts.get('format')} (glassnet {facts['glassnet']})",
             fix="Install a newer glassnet",
@@ -129,12 +120,39 @@ def _facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _check_sums(folder: Path) -> None:
+def _card(facts: dict[str, Any], place: Path) -> Card:
+    try:
+        return Card(
+            kind=facts["kind"],
+            classes=tuple(facts["classes"]),
+            net=facts["net"],
+            preparation=Preparation(tuple(facts["preparation"]["shape"]), facts["preparation"]["settings"]),
+            normalisation=Normalisation(tuple(facts["normalisation"]["mean"]), tuple(facts["normalisation"]["std"])),
+            full_scale=float(facts["full_scale"]),
+            seed=facts["seed"],
+            training=facts["training"],
+            data=facts["data"],
+            both_ways=bool(facts.get("both_ways", False)),
+            unlabelled=bool(facts.get("unlabelled", False)),
+            detector=facts.get("detector") or {},
+            glassnet=facts["glassnet"],
+            format=facts["format"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(place, f"{CONFIG} lacks {error}") from error
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """The checksums of a folder's files, by name, as they were written. Raises GlassnetError."""
     try:
         lines = (folder / SUMS).read_text("utf-8").splitlines()
-        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+        return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
         raise _damaged(folder, f"{SUMS} is missing or can't be read") from error
+
+
+def _check_sums(folder: Path) -> None:
+    sums = read_sums(folder)
     more = [FAMILIARITY] if FAMILIARITY in sums or (folder / FAMILIARITY).is_file() else []
     for name in (*CHECKED, *more):
         if not (folder / name).is_file():

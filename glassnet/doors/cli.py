@@ -11,7 +11,7 @@ import click
 from glassnet import __version__
 from glassnet.config import Detecting, Reading, Training
 from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
-from glassnet.doors.folder import refuse_no_model
+from glassnet.doors.folder import refuse_no_model, refuse_nothing_to_ask
 from glassnet.doors.options import PATH, as_json, data_argument, model_argument, out_option, settings, whole_number
 from glassnet.errors import Elsewhere, GlassnetError, Interrupted
 from glassnet.words import clipped
@@ -46,9 +46,8 @@ def train(
 ) -> None:
     """Train a net, test it once, leave a model folder.
 
-    DATA is a folder (of boxes in VOC's or COCO's layout: a detector is trained), a
-    table, an .npz file, .tar shards or a folder of them, or built-in data: xo, digits.
-    In several processes: torchrun --nproc-per-node N -m glassnet train DATA.
+    DATA: a folder (of boxes: a detector), table, .npz, .tar shards, or built in: xo,
+    digits. In several processes: torchrun --nproc-per-node N -m glassnet train DATA.
     """
     if not world().is_alone:
         from glassnet.doors.commands.train_together import train_together
@@ -71,9 +70,10 @@ def train(
 def predict(model: Path, inputs: tuple[str, ...], top: int | None, json: bool) -> int:
     """Say what each INPUT is: files, folders, tables, .npz; - for standard input.
 
-    A detector says what is where on each picture, in boxes.
+    A detector says what is where on each picture, in boxes. MODEL may be a file of
+    glassnet export; one that lies in its folder answers for it, several times faster.
     """
-    refuse_no_model(model)
+    refuse_nothing_to_ask(model)
     refuse_missing_inputs(inputs)
     from glassnet.doors.commands import predict as work
 
@@ -207,18 +207,22 @@ def tune(
 @glassnet.command()
 @model_argument
 @click.option("--to", metavar="FORMAT", default="onnx", help="The format: onnx.  [default: onnx]")
-@out_option("Where the file goes; MODEL/model.onnx unless given.")
+@click.option("--int8", is_flag=True, help="In whole numbers of eight bits; how right it is, is measured.")
+@click.option("--data", metavar="DATA", help="For --int8: examples; what the model learnt from unless given.")
+@out_option("Where the file goes; MODEL/model.onnx or model-int8.onnx unless given.")
 @as_json
-def export(model: Path, to: str, out: Path | None, json: bool) -> None:
-    """Write MODEL as a standard file for other programs.
+def export(model: Path, to: str, int8: bool, data: str | None, out: Path | None, json: bool) -> None:
+    """Write MODEL as a standard file for other programs, and for a faster predict.
 
     It holds the preparation of raw examples too, and is kept only if it answers as the
-    model does.
+    model does; with --int8 if it loses 0.5 points of its accuracy at most.
     """
     refuse_no_model(model)
+    if data is not None:
+        refuse_missing(data)
     from glassnet.doors.commands import export as work
 
-    work.export(model, to, out, json)
+    work.export(model, to, int8, data, out, json)
 
 
 @glassnet.command()
@@ -246,10 +250,11 @@ def bench(data: str | None, training: Training, reading: Reading, again: bool, j
 def serve(model: Path | None, host: str, port: int, json: bool) -> None:
     """Open the lab: the local web page, on MODEL or the slides' net, and its HTTP API.
 
-    A detector opens in Ask: its boxes on your pictures, and why each is there.
+    A detector opens in Ask: its boxes on your pictures, and why each is there. MODEL may
+    be a file of glassnet export, which answers /api/predict, but says not why.
     """
     if model is not None:
-        refuse_no_model(model)
+        refuse_nothing_to_ask(model)
     from glassnet.doors.commands import serve as work
 
     work.serve(model, host, port, json)

@@ -6,12 +6,15 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from glassnet import files
-from glassnet.training.outcome import Outcome, Unlabelled
+
+if TYPE_CHECKING:
+    from glassnet.training.outcome import Outcome, Unlabelled
 
 MOST = 20  # classes
 SOME = 10  # examples, where there are no classes
@@ -60,6 +63,8 @@ def find_examples(folder: str, data: Mapping[str, object]) -> dict[str, Path]:
 
 def _one_a_class(outcome: Outcome | Unlabelled) -> Iterator[tuple[int, int]]:
     """A class and the row of its first test example; without classes some rows, spread evenly, by number."""
+    from glassnet.training.outcome import Unlabelled  # torch, which finding examples needs none of
+
     if isinstance(outcome, Unlabelled):
         places = np.unique(np.linspace(0, len(outcome.asked) - 1, min(SOME, len(outcome.asked))).astype(int))
         yield from enumerate(outcome.asked[places].tolist())

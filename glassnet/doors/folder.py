@@ -9,7 +9,7 @@ from glassnet.errors import GlassnetError
 
 CONFIG, WEIGHTS, SEEN, SUMS = "config.json", "model.safetensors", "seen.npy", "SHA256SUMS"
 FAMILIARITY = "familiarity.safetensors"  # models have had it since they can say "none of these"
-EXPORTED = "model.onnx"
+EXPORTED, EXPORTED_INT8 = "model.onnx", "model-int8.onnx"
 METRICS, HISTORY, CARD, REPORT = "metrics.json", "history.csv", "README.md", "report.html"
 HIERARCHY = "hierarchy.png"  # of nets that learnt without labels
 CHECKPOINTS = "checkpoints"
@@ -21,6 +21,11 @@ ROOM = 20_000_000  # bytes that a training needs at least
 def is_model(folder: Path) -> bool:
     """Whether there is a finished model."""
     return (folder / CONFIG).is_file()
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a path is meant as a file that glassnet export made."""
+    return path.suffix.lower() == ".onnx" and not path.is_dir()
 
 
 def is_unfinished(folder: Path) -> bool:
@@ -39,7 +44,18 @@ def refuse_no_model(folder: Path) -> None:
             raise GlassnetError(str(folder), found="its training has not ended", fix=fix)
         what = "a file" if folder.is_file() else "a folder without config.json"
         fix = "Train one with glassnet train, and name its folder"
+        if is_exported(folder):
+            what, fix = "an exported file, which predict and serve alone can ask", "Name the folder of its model"
         raise GlassnetError(str(folder), expected="a model folder", found=what, fix=fix)
+
+
+def refuse_nothing_to_ask(place: Path) -> None:
+    """Raises GlassnetError where there is neither a finished model nor an exported file."""
+    if not is_exported(place):
+        refuse_no_model(place)
+    elif not place.is_file():
+        found = "no ordinary file" if place.exists() else "nothing there"
+        raise GlassnetError(str(place), expected="an exported file", found=found, fix="Check the path")
 
 
 def choose_out(title: str, out: Path | None, overwrite: bool = False) -> Path:

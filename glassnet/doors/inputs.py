@@ -29,13 +29,15 @@ MAX_STDIN = 256_000_000
 class Input:
     """One example that was asked about. x: (C, *S), raw; None where it can't be read, and error says why.
 
-    windows: (n, C, *S) all of it, where it is longer than one example; x is then its strongest part.
+    windows: (n, C, *S) all of it, where it is longer than one example; x is then its strongest part. data: the file's
+    bytes, of kinds that are looked at in windows: what left glassnet takes these as they are.
     """
 
     name: str
     x: Array | None
     error: str = ""
     windows: Array | None = None
+    data: bytes = b""
 
 
 def find_data(
@@ -145,7 +147,9 @@ def _decoded(name: str, data: bytes, kind: str, preparation: Preparation, full_s
     x, _ = reader.decode(data, preparation)
     if (x.dtype == np.uint8) != (full_scale == 255):
         raise Unreadable(f"is a {reader.one}, but this model learnt from arrays of numbers: ask with an .npz")
-    return Input(name, x, windows=reader.windows(data, preparation) if reader.windows else None)
+    if reader.windows is None:
+        return Input(name, x)
+    return Input(name, x, windows=reader.windows(data, preparation), data=data)
 
 
 def _path(path: Path, kind: str, preparation: Preparation, full_scale: float) -> Iterator[Input]:

@@ -171,16 +171,20 @@ def load(folder: str | Path, device: str = "cpu") -> Model | DetectorModel:
     return opened.load(folder, device)
 
 
-def export(model: Model | DetectorModel, path: str | Path) -> Exported:
+def export(model: Model | DetectorModel, path: str | Path, int8: Dataset | str | Path | bool = False) -> Exported:
     """Writes a model as an ONNX file that holds the preparation of raw examples too, for other programs to run.
 
-    It is compared with the model before it is kept. Raises GlassnetError where a package for it is missing
-    (glassnet[onnx]), or where its answers differ.
+    It is compared with the model before it is kept. int8: whether its products are of whole numbers, smaller and
+    faster; calibrated and measured on the data that is named, or on what the model learnt from. Raises GlassnetError
+    where a package for it is missing (glassnet[onnx]), or where its answers differ too much.
     """
     refuse_no_onnx()
     from glassnet.doors.exporting.exporting import export_model  # onnx, which only this needs
 
-    return export_model(model, Path(path))
+    if int8 is False or isinstance(int8, Dataset):
+        return export_model(model, Path(path), int8 or None)
+    source, _ = find_material(model.card, None if int8 is True else str(int8), Reading())
+    return export_model(model, Path(path), source.read())
 
 
 @overload

@@ -19,6 +19,7 @@ from glassnet.data.dataset import Array
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import to_tensor
 from glassnet.doors import folder as layout
+from glassnet.doors.answers import Prediction
 from glassnet.doors.card import Card, read_card
 from glassnet.doors.inputs import Input, from_array, read_inputs
 from glassnet.doors.material import refuse_detector
@@ -32,37 +33,6 @@ from glassnet.training.familiarity import Familiarity, of_windows, views_of, vot
 from glassnet.words import counted, interval, percent
 
 BATCH = 64
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one input. votes: each class's share of 1, the strongest first; where nothing named classes,
-    the chance of each feature of the highest machine to be there. error: why there is none.
-
-    strangeness: over 1 it is like nothing that the model learnt from; None where the model can't tell.
-    """
-
-    input: str
-    label: str = ""
-    score: float = 0.0
-    votes: Mapping[str, float] | None = None
-    error: str = ""
-    strangeness: float | None = None
-
-    @property
-    def is_none_of_these(self) -> bool:
-        """Whether it is like nothing that the model learnt from, whatever the votes say."""
-        return self.strangeness is not None and self.strangeness > 1
-
-    def as_json(self, top: int | None = None) -> dict[str, object]:
-        """As `glassnet predict --json` prints it."""
-        if self.votes is None:
-            return {"input": self.input, "error": self.error}
-        votes = dict(islice(self.votes.items(), top))
-        said = {"input": self.input, "class": self.label, "score": self.score, "votes": votes}
-        if self.strangeness is None:
-            return said
-        return said | {"none_of_these": self.is_none_of_these, "strangeness": self.strangeness}
 
 
 @dataclass(frozen=True)
@@ -155,8 +125,13 @@ class Model:
     def write(self, folder: Path) -> None:
         """Writes the files of a model into a folder that is being filled."""
         if self.familiar is not None:
-            files.write_file(folder / layout.FAMILIARITY, safetensors.torch.save(self.familiar.tensors()))
+            files.write_file(folder / layout.FAMILIARITY, self.familiarity())
         write_model(folder, self.net, self.card, self.metrics, self.history, self.seen)
+
+    def familiarity(self) -> bytes:
+        """The file of what tells strange examples."""
+        assert self.familiar is not None, "a model that can tell"
+        return safetensors.torch.save(self.familiar.tensors())
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Model:
@@ -231,7 +206,7 @@ class Model:
             found = self._answers(parts) if parts else iter(())
             for one in batch:
                 yield (
-                    self._prediction(one.name, *next(found))
+                    Prediction.of(one.name, self.classes, *next(found))
                     if one.x is not None
                     else Prediction(one.name, error=one.error)
                 )
@@ -248,11 +223,6 @@ class Model:
             return ((one, None) for one in shares)
         windows = np.split(np.concatenate(known), ends)
         return ((one, of_windows(mine.tolist())) for one, mine in zip(shares, windows, strict=True))
-
-    def _prediction(self, name: str, shares: NDArray[np.float64], strangeness: float | None) -> Prediction:
-        order = np.argsort(-shares, kind="stable")
-        votes = {self.classes[k]: float(shares[k]) for k in order}
-        return Prediction(name, self.classes[order[0]], float(shares[order[0]]), votes, strangeness=strangeness)
 
 
 def _familiar(path: Path) -> Familiarity | None:

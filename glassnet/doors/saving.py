@@ -20,8 +20,7 @@ def write_model(
     folder: Path, net: nn.Module, card: Card, metrics: Mapping[str, object], history: str, seen: NDArray[np.uint64]
 ) -> None:
     """Weights, what it has seen, card, figures, history and, last, the sums of what opening relies on."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    files.write_file(folder / layout.WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
+    files.write_file(folder / layout.WEIGHTS, weights_of(net))
     digests = io.BytesIO()
     np.save(digests, seen)
     files.write_file(folder / layout.SEEN, digests.getvalue())
@@ -29,3 +28,9 @@ def write_model(
     files.write_json(folder / layout.METRICS, metrics)
     files.write_file(folder / layout.HISTORY, history)
     write_sums(folder)
+
+
+def weights_of(net: nn.Module) -> bytes:
+    """The file of a net's weights. The same net gives the same bytes."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    return safetensors.torch.save(tensors, {"format": "pt"})

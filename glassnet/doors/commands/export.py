@@ -5,29 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glassnet.config import Reading
 from glassnet.doors.card import read_card
 from glassnet.doors.commands import output_file, print_json, say
-from glassnet.doors.exporting.needed import refuse_no_onnx
-from glassnet.doors.folder import EXPORTED
+from glassnet.doors.exporting.needed import refuse_int8, refuse_no_onnx
+from glassnet.doors.folder import EXPORTED, EXPORTED_INT8
+from glassnet.doors.material import find_material
 from glassnet.errors import GlassnetError
-from glassnet.words import bytes_read, counted
+from glassnet.words import bytes_read, counted, percent
 
 if TYPE_CHECKING:
     from glassnet.doors.exporting.exporting import Exported
 
 
-def export(folder: Path, to: str, out: Path | None, json: bool) -> None:
+def export(folder: Path, to: str, int8: bool, data: str | None, out: Path | None, json: bool) -> None:
     """Leaves the file; what it takes and gives, and how it compares, is the JSON."""
     if to != "onnx":
         raise GlassnetError("--to", expected="onnx", found=to, fix="Write --to onnx")
-    path = output_file(out or folder / EXPORTED, "", ".onnx")
+    if data is not None and not int8:
+        raise GlassnetError("--data", found="nothing to calibrate or to measure", fix="Add --int8, or leave it out")
+    path = output_file(out or folder / (EXPORTED_INT8 if int8 else EXPORTED), "", ".onnx")
     refuse_no_onnx()
-    read_card(folder)
-    say("export", "the graph is made, then asked beside the model; some seconds")
+    card, examples = read_card(folder), None
+    if int8:
+        refuse_int8(card)
+        source, _ = find_material(card, data, Reading())
+        from glassnet.doors.screen import console, read
+
+        examples = read(source, console(json))
+    work = "calibrated and measured" if int8 else "asked beside the model"
+    say("export", f"the graph is made, then {work}; some {'minutes' if int8 else 'seconds'}")
     from glassnet.doors.library import export as exported
     from glassnet.doors.library import load
 
-    made = exported(load(folder), path)
+    made = exported(load(folder), path, examples if examples is not None else False)
     if json:
         print_json(made.as_json())
         return
@@ -45,4 +56,7 @@ def _print(made: Exported) -> None:
     for label, values in (("takes", made.takes), ("gives", made.gives)):
         for one in values:
             screen.print(fact(label, f"{one.name}   {one.dtype} ({', '.join(one.axes)})"))
+    worth = made.int8
+    if worth is not None:
+        screen.print(fact("right", f"{percent(worth.accuracy)} of {worth.held}; in floats {percent(worth.plain)}"))
     screen.print(fact("differs", f"by {compared.largest:.1g} at most{farthest}: {' and '.join(asked)} asked of both"))

@@ -6,19 +6,23 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glassnet.doors.commands import print_json, say, typed
 from glassnet.doors.detection.inputs import read_pictures
+from glassnet.doors.exporting.answering import OnnxDetector, open_for
+from glassnet.doors.exporting.opened import OnnxFile
 from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from glassnet.doors.detection.model import DetectorModel
 
 MOST = 8  # boxes that are written out, of a picture
 
 
-def predict_boxes(folder: Path, asked: Sequence[str], top: int | None, json: bool) -> int:
-    """Prints what each picture has. Returns 2 when one could not be read, else 0."""
-    from glassnet.doors.detection.model import DetectorModel
-
-    model, bad, good = DetectorModel.load(folder), 0, ""
+def predict_boxes(place: Path, file: OnnxFile | None, asked: Sequence[str], top: int | None, json: bool) -> int:
+    """Prints what each picture has. file: what answers instead of the net. Returns 2 when one could not be read."""
+    model, bad, good = _opened(place, file), 0, ""
     for name, data in read_pictures(asked):
         one = model.answer_bytes(name, data)
         bad += bool(one.error)
@@ -38,6 +42,15 @@ def predict_boxes(folder: Path, asked: Sequence[str], top: int | None, json: boo
                 print(f"    and {len(one.likely) - (top or MOST):,} more; --json has all", flush=True)
     if bad:
         say("skipped", f"{counted(bad, 'input')} that can't be read")
-    if good:
-        say("next", typed("glassnet", "explain", folder, good))
+    if good and place.is_dir():
+        say("next", typed("glassnet", "explain", place, good))
     return 2 if bad else 0
+
+
+def _opened(place: Path, file: OnnxFile | None) -> DetectorModel | OnnxDetector:
+    opened = open_for(place, file)
+    if isinstance(opened, OnnxDetector):
+        return opened
+    from glassnet.doors.detection.model import DetectorModel
+
+    return DetectorModel.load(place)

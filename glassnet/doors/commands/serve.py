@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glassnet.doors.card import read_card
 from glassnet.doors.commands import print_json, say
+from glassnet.doors.exporting.opened import look_at
 from glassnet.doors.lab.address import new_token, open_socket
 
 
 def serve(model: Path | None, host: str, port: int, json: bool) -> None:
     """Says where it is, then answers until Ctrl-C."""
     if model is not None:
-        read_card(model)
+        look_at(model)
     bound, token = open_socket(host, port), new_token(host)
     from glassnet.doors.lab import server
 

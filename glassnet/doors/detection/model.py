@@ -15,6 +15,7 @@ from glassnet.data.boxes.proposals.proposing import Proposals
 from glassnet.data.boxes.store import Sized, sized
 from glassnet.data.kind import Unreadable
 from glassnet.doors import folder as layout
+from glassnet.doors.answers import Box, Detections, boxes_of
 from glassnet.doors.card import Card, read_card
 from glassnet.doors.detection.inputs import read_pictures
 from glassnet.doors.saving import write_model
@@ -27,45 +28,6 @@ from glassnet.nets.rcnn.text import parse_regions
 from glassnet.nets.rcnn.warping import Crops
 from glassnet.training.detection.detecting import Limits, Seen, see
 from glassnet.words import counted
-
-SHOWN = 0.05  # score from which a box is told at all
-
-
-@dataclass(frozen=True)
-class Box:
-    """One object found. box: x1, y1, x2, y2 in pixels of the file. is_likely: whether it is over the class's threshold,
-    where hits and false alarms were best balanced on the validation pictures.
-    """
-
-    label: str
-    score: float
-    box: tuple[float, float, float, float]
-    is_likely: bool
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What a detector says of one input, the surest first. error: why there is nothing, or empty."""
-
-    input: str
-    boxes: tuple[Box, ...] = ()
-    size: tuple[int, int] = (0, 0)
-    error: str = ""
-
-    @property
-    def likely(self) -> tuple[Box, ...]:
-        """Those over their thresholds."""
-        return tuple(one for one in self.boxes if one.is_likely)
-
-    def as_json(self, top: int | None = None) -> dict[str, object]:
-        """As `glassnet predict --json` prints it."""
-        if self.error:
-            return {"input": self.input, "error": self.error}
-        boxes = [
-            {"class": one.label, "score": one.score, "box": list(one.box), "likely": one.is_likely}
-            for one in self.boxes[:top]
-        ]
-        return {"input": self.input, "boxes": boxes}
 
 
 @dataclass(frozen=True)
@@ -143,13 +105,7 @@ class DetectorModel:
     def boxes(self, seen: Seen) -> tuple[Box, ...]:
         """What stays of everything, the surest first, from SHOWN on."""
         found = seen.found
-        return tuple(
-            Box(self.classes[label], score, (box[0], box[1], box[2], box[3]), score >= self.thresholds[label])
-            for box, label, score in zip(
-                found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True
-            )
-            if score >= min(SHOWN, self.thresholds[label])
-        )
+        return boxes_of((found.boxes, found.scores, found.labels), self.classes, self.thresholds)
 
     def answer(self, asked: Sequence[str]) -> Iterator[Detections]:
         """What it finds on each input: files, folders; "-" for one on standard input."""

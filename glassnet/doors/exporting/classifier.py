@@ -13,6 +13,7 @@ from glassnet.doors.card import Card
 from glassnet.doors.exporting.numbers import AsItIs, FitSeries, FitVolumes, FitWords
 from glassnet.doors.exporting.pictures import FitPictures
 from glassnet.doors.exporting.sounds import Spectrograms
+from glassnet.doors.exporting.taken import takes_files
 from glassnet.doors.model import Model
 from glassnet.training.familiarity import Familiarity, views_of
 
@@ -80,13 +81,6 @@ class Nearness(nn.Module):
 def preparing(card: Card) -> nn.Module:
     """What brings raw examples of a model's kind to the shape and the levels that it learnt from."""
     return PREPARING[card.kind](card.preparation) if takes_files(card) else AsItIs()
-
-
-def takes_files(card: Card) -> bool:
-    """Whether a model learnt from files of its kind, or from arrays that no such file could hold."""
-    if card.kind == "pictures":
-        return card.full_scale == 255 and card.preparation.shape[0] in (1, 3)
-    return card.kind != "tables"
 
 
 PREPARING: dict[str, Callable[[Preparation], nn.Module]] = {

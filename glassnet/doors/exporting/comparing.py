@@ -6,24 +6,27 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
 from glassnet.data.boxes.store import whole
 from glassnet.data.decoding import read_bytes
 from glassnet.data.kind import Unreadable
-from glassnet.data.kinds import KINDS
 from glassnet.doors.card import Card
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.examples import find_examples
-from glassnet.doors.exporting.classifier import takes_files
-from glassnet.doors.exporting.onnx import classifier_input
+from glassnet.doors.exporting import runtime
+from glassnet.doors.exporting.answering import OnnxModel
+from glassnet.doors.exporting.taken import from_file, name_of, takes_files
 from glassnet.doors.inputs import Input, read_data
 from glassnet.doors.model import Model
 from glassnet.errors import GlassnetError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 MADE_UP = 4  # examples of noise, each of another size
 ALLOWED = 0.01  # of a share or a score, between the two answers
@@ -45,23 +48,23 @@ class Compared:
     farthest: float | None = None
 
 
-def compare(model: Model | DetectorModel, made: bytes) -> Compared:
-    """Asks both. Raises GlassnetError where they answer differently."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
+def compare(model: Model | DetectorModel, made: bytes, refuse: bool = True) -> Compared:
+    """Asks both. refuse: whether to raise GlassnetError where they answer differently."""
+    session = runtime.session(made, "the exported file")
     if isinstance(model, DetectorModel):
         return _detector(model, session)
     files = list(_files(model.folder, model.card))
     noise = [(f"noise {i}", data) for i, data in enumerate(made_up(model.card))] if takes_files(model.card) else []
     asked = [_asked(name, data, model.card) for name, data in [*files, *noise]] or _arrays(model.card)
-    largest, strangest = 0.0, 0.0
-    for (one, raw), answer in zip(asked, model.answer_inputs(one for one, _ in asked), strict=True):
-        assert answer.votes is not None, "it could be read"
-        probabilities, _, *strange = session.run(None, {classifier_input(model.card).name: raw})
+    inputs, largest, strangest = [one for one, _ in asked], 0.0, 0.0
+    others = OnnxModel(model.card, session, "the exported file").answer_inputs(inputs)  # as `predict` asks the file
+    for (one, raw), answer, other in zip(asked, model.answer_inputs(inputs), others, strict=True):
+        assert answer.votes is not None and other.votes is not None, "it could be read"
+        probabilities, _, *strange = session.run(None, {name_of(model.card): raw})
         mine = np.array([answer.votes[name] for name in model.classes])
-        difference = float(np.abs(probabilities[0] - mine).max())
-        _refuse(difference, ALLOWED, one.name)
+        prepared = np.array([other.votes[name] for name in model.classes])
+        difference = float(np.abs(np.stack([probabilities[0], prepared]) - mine).max())
+        _refuse(difference, ALLOWED if refuse else np.inf, one.name)
         largest = max(largest, difference)
         if strange and answer.strangeness is not None:
             strangest = max(strangest, abs(float(strange[0][0]) - answer.strangeness))
@@ -70,13 +73,8 @@ def compare(model: Model | DetectorModel, made: bytes) -> Compared:
 
 def _asked(name: str, data: bytes, card: Card) -> tuple[Input, NDArray[np.generic]]:
     """A file as glassnet reads it, and what the graph takes of it."""
-    raw = np.asarray(KINDS[card.kind].raw(data, card.preparation))
-    return read_data(name, data, card.kind, card.preparation, card.full_scale), as_taken(raw)
-
-
-def as_taken(raw: NDArray[np.generic]) -> NDArray[np.generic]:
-    """A batch of one; words as Python has them, as onnxruntime wants."""
-    return (raw.astype(object) if raw.dtype.kind == "U" else raw)[None]
+    read = read_data(name, data, card.kind, card.preparation, card.full_scale)
+    return read, from_file(card.kind, data, card.preparation)
 
 
 def _arrays(card: Card) -> list[tuple[Input, NDArray[np.generic]]]:

@@ -9,8 +9,11 @@ from pathlib import Path
 import onnx
 
 from glassnet import files
+from glassnet.data.dataset import Dataset
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting.comparing import Compared, compare
+from glassnet.doors.exporting.int8 import Quantised, quantised
+from glassnet.doors.exporting.needed import refuse_int8
 from glassnet.doors.exporting.onnx import to_onnx
 from glassnet.doors.model import Model
 
@@ -31,11 +34,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was kept. size: bytes."""
+    """A file that was kept. size: bytes. int8: what it is worth, where it is one of whole numbers."""
 
     path: Path
     size: int
     compared: Compared
+    int8: Quantised | None
     takes: tuple[Value, ...]
     gives: tuple[Value, ...]
     seconds: float
@@ -57,23 +61,31 @@ class Exported:
             told["largest_difference_of_strangeness"] = compared.strangest
         if compared.farthest is not None:
             told["largest_difference_px"] = compared.farthest
+        if self.int8 is not None:
+            told["int8"] = self.int8.as_json()
         return told
 
 
-def export_model(model: Model | DetectorModel, path: Path) -> Exported:
+def export_model(model: Model | DetectorModel, path: Path, int8: Dataset | None = None) -> Exported:
     """Writes the file, whole or not at all. Raises GlassnetError where it would answer differently.
 
-    The answers are compared in single precision, which the file computes in.
+    The answers are compared in single precision, which the file computes in. int8: the data to calibrate and measure a
+    file of whole numbers on, where one is wanted.
     """
     begun = time.perf_counter()
     if isinstance(model, DetectorModel):
         model = replace(model, card=replace(model.card, detector={**model.card.detector, "precision": "float32"}))
-    made = to_onnx(model)
+    made, worth = to_onnx(model), None
     compared = compare(model, made)
+    if int8 is not None:
+        refuse_int8(model.card)
+        assert isinstance(model, Model), "no detector"
+        made, worth = quantised(model, made, int8)
+        compared = compare(model, made, refuse=False)  # what it is worth was measured
     files.write_file(path, made)
     graph = onnx.load_model_from_string(made).graph
     takes, gives = (tuple(map(_value, values)) for values in (graph.input, graph.output))
-    return Exported(path, len(made), compared, takes, gives, time.perf_counter() - begun)
+    return Exported(path, len(made), compared, worth, takes, gives, time.perf_counter() - begun)
 
 
 def _value(value: onnx.ValueInfoProto) -> Value:

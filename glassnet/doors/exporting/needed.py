@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from glassnet.doors.card import Card
 from glassnet.errors import GlassnetError
 from glassnet.words import listed
 
@@ -16,3 +17,11 @@ def refuse_no_onnx() -> None:
     if missing:
         fix = 'pip install "glassnet[onnx]"'
         raise GlassnetError("export", expected=listed(list(PACKAGES)), found=f"no {listed(missing)}", fix=fix)
+
+
+def refuse_int8(card: Card) -> None:
+    """Raises GlassnetError for a model whose loss in whole numbers would not be measured: it names no classes."""
+    if card.is_detector or card.unlabelled:
+        found = "a detector" if card.is_detector else "one that learnt without labels"
+        fix = "Export it without --int8"
+        raise GlassnetError("--int8", expected="a model that names whole examples", found=found, fix=fix)

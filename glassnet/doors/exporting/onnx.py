@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import warnings
@@ -16,11 +17,17 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from glassnet.data.kinds import KINDS
+from glassnet.doors.answers import SHOWN
 from glassnet.doors.card import Card, card_json
-from glassnet.doors.detection.model import SHOWN, DetectorModel
-from glassnet.doors.exporting.classifier import Classifier, takes_files
+from glassnet.doors.detection.model import DetectorModel
+from glassnet.doors.exporting.classifier import Classifier
 from glassnet.doors.exporting.detector import WholeDetector
+from glassnet.doors.exporting.metadata import sealed
+from glassnet.doors.exporting.opened import CARD, FALSE_ALARMS, MADE_OF
+from glassnet.doors.exporting.taken import name_of, takes_files
+from glassnet.doors.folder import FAMILIARITY, WEIGHTS
 from glassnet.doors.model import Model
+from glassnet.doors.saving import weights_of
 from glassnet.training.detection.detecting import MOST
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ class Taken:
 
 def to_onnx(model: Model | DetectorModel) -> bytes:
     """The whole file, ready to be written."""
-    whole: nn.Module
+    whole, facts = nn.Module(), facts_of(model)  # before anything is brought to another precision
     if isinstance(model, DetectorModel):
         whole, taken, given = WholeDetector(model), detector_inputs(model), ["candidates", "candidate_scores"]
     else:
@@ -51,22 +58,28 @@ def to_onnx(model: Model | DetectorModel) -> bytes:
         _leave_one_for_each(made.graph, model)
     elif KINDS[model.card.kind].looked_up:
         _look_up_words(made, str(model.card.preparation.settings["words"]).split("\n"))
-    helper.set_model_props(made, facts_of(model.card))
+    helper.set_model_props(made, facts)
     made.producer_name, made.doc_string = "glassnet", f"{model.card.kind}: {', '.join(model.classes)}"
     onnx.checker.check_model(made, full_check=True)
-    return bytes(made.SerializeToString())
+    return sealed(bytes(made.SerializeToString()))
 
 
-def facts_of(card: Card) -> dict[str, str]:
-    """Metadata: the classes, and the model's card, by which glassnet reads files for it."""
-    return {"classes": json.dumps(card.classes, ensure_ascii=False), "glassnet": card_json(card)}
+def facts_of(model: Model | DetectorModel) -> dict[str, str]:
+    """Metadata: the classes, the model's card, by which glassnet reads files for it, and what the file is made of."""
+    parts = {WEIGHTS: weights_of(model.net)}
+    facts = {"classes": json.dumps(model.classes, ensure_ascii=False), CARD: card_json(model.card)}
+    if isinstance(model, Model):
+        if model.familiar is not None:
+            parts[FAMILIARITY] = model.familiarity()
+        facts[FALSE_ALARMS] = json.dumps(model.false_alarms)
+    return facts | {MADE_OF: json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in parts.items()})}
 
 
 def classifier_input(card: Card) -> Taken:
     """What a classifier's graph takes: a batch of raw examples of one size."""
     shape = card.preparation.shape
     if not takes_files(card):
-        return Taken("x", ("batch", *shape), torch.zeros(2, *shape))
+        return Taken(name_of(card), ("batch", *shape), torch.zeros(2, *shape))
     match card.kind:
         case "pictures":
             return Taken("pixels", ("batch", "height", "width", 3), torch.zeros(2, 21, 34, 3, dtype=torch.uint8))

@@ -9,29 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import FastAPI, Query
 from pydantic import Field
 
 from glassnet import __version__
-from glassnet.doors.lab import asking, board, checking, detecting, looking, passes, trainings
+from glassnet.doors.folder import is_exported
+from glassnet.doors.lab import asking, board, checking, detecting, looking, passes, predicting, trainings
 from glassnet.doors.lab.asked import Asked
 from glassnet.doors.lab.compute import Compute
-from glassnet.doors.lab.limits import Refused
 from glassnet.doors.lab.nets import Nets, feature_names
+from glassnet.doors.lab.pages import UNFIT, pages, told_errors
 from glassnet.errors import GlassnetError
-
-WEB = Path(__file__).parent / "web"
-SHARED = Path(__file__).parents[2] / "explaining" / "pages"  # scripts and style that the self-contained pages have too
-VIEWS = ("draw", "look", "learn", "ask", "check")
-UNFIT: dict[int | str, dict[str, Any]] = {
-    422: {
-        "description": "a field is missing or beyond its limits; one line",
-        "content": {"application/json": {"example": {"error": "x: field required"}}},
-    }
-}
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 class Drawn(Asked):
@@ -48,11 +36,11 @@ class Drawn(Asked):
 
 
 def lab(named: Path | None = None) -> FastAPI:
-    """The app. named: the model folder that the pages open on; the slides' net if none."""
+    """The app. named: the model folder that the pages open on, or an exported file; the slides' net if none."""
     nets, compute = Nets(named), Compute()
 
     def open_first() -> None:
-        if nets.detector(nets.first) is None:
+        if not (named and is_exported(named)) and nets.detector(nets.first) is None:
             passes.warm_up(nets.open(nets.first))
 
     @asynccontextmanager
@@ -68,37 +56,15 @@ def lab(named: Path | None = None) -> FastAPI:
         description="The nets of this machine: what they say, and why.", lifespan=open_and_close, responses=UNFIT,
     )  # fmt: skip
     app.state.nets, app.state.compute = nets, compute
-    _errors(app)
+    told_errors(app)
     _nets(app, nets, compute)
     looking.routes(app, nets, compute)
     checking.routes(app)
+    predicting.routes(app, nets.any_of, compute)
     asking.routes(app, nets, compute)
     trainings.routes(app)
-    _pages(app)
+    pages(app)
     return app
-
-
-def _errors(app: FastAPI) -> None:
-    @app.exception_handler(GlassnetError)
-    async def told(_request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 400)
-
-    @app.exception_handler(Refused)
-    async def refused(_request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, Refused)
-        headers = {"retry-after": "1"} if error.status == 503 else None
-        return JSONResponse({"error": error.why}, error.status, headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def unfit(_request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
-        return JSONResponse({"error": f"{where}: {first['msg'].lower()}"}, 422)
-
-    @app.exception_handler(Exception)
-    async def broken(_request: Request, _error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "something broke here; the terminal of glassnet serve says what"}, 500)
 
 
 def _nets(app: FastAPI, nets: Nets, compute: Compute) -> None:
@@ -157,20 +123,3 @@ def _nets(app: FastAPI, nets: Nets, compute: Compute) -> None:
         if letter not in CLASSES:
             raise GlassnetError("letter", expected="X or O", found=letter, fix="Choose one")
         return {"x": base64.b64encode(passes.as_bytes(draw(letter, Knobs(size))).tobytes()).decode()}
-
-
-def _pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    @app.get("/{view}", include_in_schema=False)
-    async def page(view: str = "draw") -> FileResponse:
-        if view not in (*VIEWS, "api"):
-            raise Refused(404, "there is no such page")
-        return FileResponse(WEB / "index.html", media_type="text/html")
-
-    @app.get("/web/{file}", include_in_schema=False)
-    async def asset(file: str) -> FileResponse:
-        for folder in (WEB, SHARED):
-            path = folder / file
-            if path.suffix in TYPES and path.name == file and path.is_file():
-                return FileResponse(path, media_type=TYPES[path.suffix])
-        raise Refused(404, "there is no such file")

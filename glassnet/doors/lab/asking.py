@@ -12,73 +12,25 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse
 from numpy.typing import NDArray
 
-from glassnet.data.kinds import KINDS
-from glassnet.doors.inputs import Input
-from glassnet.doors.lab import detecting, hearing, multipart
+from glassnet.doors.lab import detecting, hearing
 from glassnet.doors.lab.compute import Compute
-from glassnet.doors.lab.multipart import MOST_FILES
 from glassnet.doors.lab.nets import Nets
-from glassnet.doors.lab.questions import JSON, Question, Words, example_files, media, question, questions, sounds_like
+from glassnet.doors.lab.predicting import NAME, NET, ONE, SOUND, TOLD, answered
+from glassnet.doors.lab.questions import Question, example_files, question, sounds_like
 from glassnet.doors.lab.reasons import reasons
 from glassnet.doors.library import explain_input, scene_of
-from glassnet.doors.model import Model, Prediction
-from glassnet.explaining import images
+from glassnet.doors.model import Model
 from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.numbers import packed
 from glassnet.explaining.saliency import occlusion_steps
 from glassnet.nets.network import BothWays
 
-AN_X = [[1 if 0 < i < 8 and j in (i, 8 - i) else -1 for j in range(9)] for i in range(9)]
 AT_ONCE = 8  # pieces that are covered before others get their turn
-NET = Query("", max_length=200, description="which net; the one that the server was started with if left out")
-NAME = Query("", max_length=1000, description="the file's name, to be given back; no file is opened by it")
-TOP = Query(None, ge=1, description="only the strongest classes, so many")
-BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
-BYTES = {"schema": BINARY, "description": "the bytes of one file"}
-WORDS = {
-    "schema": Words.model_json_schema(),
-    "examples": {
-        "a sentence": {"value": {"text": "a gripping, beautiful film"}},
-        "numbers": {"value": {"x": AN_X}},
-    },
-}
-FILES = {"type": "array", "items": BINARY, "maxItems": MOST_FILES, "description": "files, each answered for itself"}
-FORM = {"schema": {"type": "object", "properties": {"file": FILES}}}
-ONE = {"requestBody": {"required": True, "content": {"application/octet-stream": BYTES, JSON: WORDS}}}
-SOUND = {"requestBody": {"required": True, "content": {"application/octet-stream": BYTES}}}
-SOME = {"requestBody": {"required": True, "content": {**ONE["requestBody"]["content"], multipart.KIND: FORM}}}  # type: ignore[dict-item]
-ANSWER = {
-    "input": "one.png", "class": "cat", "score": 0.98, "votes": {"cat": 0.98, "dog": 0.02},
-    "none_of_these": False, "strangeness": 0.41, "false_alarms": 0.012,
-}  # fmt: skip
-UNREADABLE = {"input": "torn.png", "error": "is damaged: image file is truncated"}
-REFUSED = {"error": "notes.txt: is in no picture format that glassnet reads, or damaged. This net is asked about ..."}
-TOLD: dict[int | str, dict[str, Any]] = {
-    400: {"description": "what was asked can't be read; one line", "content": {JSON: {"example": REFUSED}}},
-    413: {"description": "a body over 10,000,000 bytes"},
-    415: {"description": "a body of a kind that isn't taken"},
-    503: {"description": "too many wait; retry-after says how long"},
-    504: {"description": "it took over 60 seconds"},
-}
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    **TOLD,
-    200: {
-        "description": "an answer; of a form, {answers: [...]} in the files' order, each with its own error if any",
-        "content": {
-            JSON: {
-                "examples": {
-                    "one": {"value": ANSWER},
-                    "a form": {"value": {"answers": [ANSWER, UNREADABLE]}},
-                }
-            }
-        },
-    },
-}
 
 
 def routes(app: FastAPI, nets: Nets, compute: Compute) -> None:
-    """POST /api/predict, /api/explain, /api/explain.html, /api/covered, /api/heard; GET the examples of a net."""
+    """POST /api/explain, /api/explain.html, /api/covered, /api/heard; GET the examples of a net."""
     _answers(app, nets, compute)
     _pieces(app, nets, compute)
 
@@ -92,32 +44,6 @@ def routes(app: FastAPI, nets: Nets, compute: Compute) -> None:
 
 
 def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
-    @app.post(
-        "/api/predict",
-        summary="What a net says of a file, of words or of numbers",
-        openapi_extra=SOME,
-        responses=ANSWERS,
-    )
-    async def predict(
-        request: Request, net: str = NET, name: str = NAME, top: int | None = TOP, picture: bool = False
-    ) -> dict[str, Any]:
-        """As `glassnet predict --json`: input, class, score, votes. picture: a small one comes too, as a data URI."""
-        body, kind = await request.body(), request.headers.get("content-type", "")
-
-        def work() -> dict[str, Any]:
-            detector = nets.detector(net or nets.first)
-            if detector is not None:
-                return detecting.predicted(detector, name, body, kind, top, picture)
-            model = nets.open(net or nets.first)
-            if media(kind) == multipart.KIND:
-                given = [asked.one for asked in questions(model, body, kind)]
-                return {"answers": [told(model, said, top) for said in model.answer_inputs(given)]}
-            asked = question(model, name, body, kind)
-            drawn = {"picture": _thumbnail(model, asked.one)} if picture else {}
-            return {**answered(model, asked.one, top), **drawn}
-
-        return await compute(work)
-
     @app.post("/api/explain", summary="Why a net says what it says of one example", openapi_extra=ONE, responses=TOLD)
     async def why(request: Request, net: str = NET, name: str = NAME, covered: bool = True) -> dict[str, Any]:
         """As `glassnet explain --json`, with what the page draws. covered: also what it hangs on, which takes long."""
@@ -208,17 +134,6 @@ def _pieces(app: FastAPI, nets: Nets, compute: Compute) -> None:
         return await compute(work)
 
 
-def answered(model: Model, one: Input, top: int | None = None) -> dict[str, Any]:
-    """What a net says of one example."""
-    return told(model, next(model.answer_inputs([one])), top)
-
-
-def told(model: Model, said: Prediction, top: int | None = None) -> dict[str, Any]:
-    """As `glassnet predict --json` prints it. false_alarms: the share of real examples that are refused, if known."""
-    known = {} if said.strangeness is None else {"false_alarms": model.false_alarms}
-    return said.as_json(top) | known
-
-
 def explained(model: Model, asked: Question) -> Explanation:
     """Why a net answers as it does, nothing covered yet. Its name is shown and opens no file."""
     one = asked.one
@@ -230,13 +145,6 @@ def explained(model: Model, asked: Question) -> Explanation:
 def data_uri(data: bytes, kind: str) -> str:
     """Bytes as an address that holds them."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _thumbnail(model: Model, one: Input) -> str:
-    card = model.card
-    assert one.x is not None, "question raises where it can't be read"
-    ink = bool(card.preparation.settings.get("ink"))
-    return images.picture(KINDS[card.kind].thumbnail(one.x, card.preparation), ink)
 
 
 def _next(steps: Generator[tuple[int, int], None, NDArray[np.float64]]) -> NDArray[np.float64] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -13,16 +13,17 @@ from pydantic import ValidationError
 
 from glassnet.data.boxes.store import whole
 from glassnet.data.kind import Unreadable
-from glassnet.doors.detection.explained import explained_steps
-from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.examples import find_examples
 from glassnet.doors.lab import multipart
 from glassnet.doors.lab.limits import Refused
-from glassnet.doors.lab.questions import FORM, JSON, LONGEST_NAME, Words, media
+from glassnet.doors.lab.questions import FORM, JSON, LONGEST_NAME, Finding, Words, media
 from glassnet.errors import GlassnetError
-from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.steps import finish
 from glassnet.words import clipped
+
+if TYPE_CHECKING:
+    from glassnet.doors.detection.model import DetectorModel
+    from glassnet.explaining.detections import ExplainedBoxes
 
 SHOWN = 1200  # pixels of the longer side of a picture that is sent back
 NAMED = 20  # examples
@@ -57,7 +58,12 @@ def examples(model: DetectorModel) -> list[str]:
 
 
 def predicted(
-    model: DetectorModel, name: str, body: bytes, content_type: str, top: int | None = None, picture: bool = False
+    model: Finding,
+    name: str,
+    body: bytes,
+    content_type: str,
+    top: int | None = None,
+    picture: bool = False,
 ) -> dict[str, Any]:
     """As `glassnet predict --json`, and the picture's size; of a form an answer for each file. Raises GlassnetError."""
     if media(content_type) == multipart.KIND:
@@ -73,6 +79,8 @@ def predicted(
 
 def explained(model: DetectorModel, name: str, body: bytes, content_type: str) -> ExplainedBoxes:
     """Why each box. No file is opened by the name that comes with the bytes. Raises GlassnetError."""
+    from glassnet.doors.detection.explained import explained_steps  # torch, which an exported file answers without
+
     called, data = _one(model, name, body, content_type)
     try:
         return finish(explained_steps(model, called, data, truth=False))
@@ -80,12 +88,12 @@ def explained(model: DetectorModel, name: str, body: bytes, content_type: str) -
         raise GlassnetError(called, found=str(error), fix="A detector is asked about pictures") from error
 
 
-def _answer(model: DetectorModel, name: str, data: bytes, top: int | None) -> dict[str, Any]:
+def _answer(model: Finding, name: str, data: bytes, top: int | None) -> dict[str, Any]:
     found = model.answer_bytes(name, data)
     return found.as_json(top) | ({} if found.error else {"size": list(found.size)})
 
 
-def _one(model: DetectorModel, name: str, body: bytes, content_type: str) -> tuple[str, bytes]:
+def _one(model: Finding, name: str, body: bytes, content_type: str) -> tuple[str, bytes]:
     """What to call a picture, and its bytes: a file's, or an example's by its name."""
     kind = media(content_type)
     if kind in (FORM, multipart.KIND):

@@ -13,7 +13,7 @@ import torch
 
 from glassnet.doors.card import is_detector
 from glassnet.doors.detection.model import DetectorModel
-from glassnet.doors.folder import MODELS, is_model
+from glassnet.doors.folder import MODELS, is_exported, is_model
 from glassnet.doors.lab.slides import FEATURES, slides_model
 from glassnet.doors.model import Model
 from glassnet.errors import GlassnetError
@@ -57,6 +57,12 @@ class Nets:
         if folder is None and name != SLIDES:
             known = ", ".join([SLIDES, *self.folders()][:6])
             raise GlassnetError("net", expected=f"one of {known}", found=name, fix="Choose one of these")
+        if folder is not None and is_exported(folder):
+            expected, found = (
+                "a model folder, whose net can be looked into",
+                "an exported file, which can only be asked",
+            )
+            raise GlassnetError(name, expected=expected, found=found, fix="Serve its folder, or ask with /api/predict")
         changed_at = (folder / "config.json").stat().st_mtime if folder else 0.0
         key = (name, tuple(changes))
         with self._lock:
@@ -69,6 +75,10 @@ class Nets:
             while len(self._open) > OPEN:
                 self._open.popitem(last=False)
         return model
+
+    def any_of(self, name: str) -> Model | DetectorModel:
+        """A net or a detector by name, the first without one. Raises GlassnetError as above."""
+        return self.detector(name or self.first) or self.open(name or self.first)
 
     def detectors(self) -> list[str]:
         """Those of the names that are detectors, by a look into their cards."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +14,41 @@ from pydantic import BaseModel, Field, ValidationError
 from glassnet.data.kind import Unreadable
 from glassnet.data.kinds import KINDS
 from glassnet.data.listing import usual
+from glassnet.doors.answers import Detections, Prediction
+from glassnet.doors.card import Card
 from glassnet.doors.examples import find_examples
 from glassnet.doors.inputs import Input, from_array, read_data
 from glassnet.doors.lab import multipart
 from glassnet.doors.lab.limits import Refused
-from glassnet.doors.model import Model
 from glassnet.errors import GlassnetError
 from glassnet.words import clipped
 
 LONGEST_NAME = 200
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"  # what curl -d and --data-binary call anything, unless told
+
+
+class Answering(Protocol):
+    """What is asked: a net, or a file that was exported. As Model has these."""
+
+    @property
+    def card(self) -> Card: ...
+    @property
+    def folder(self) -> str: ...
+    @property
+    def false_alarms(self) -> float | None: ...
+    def answer_inputs(self, inputs: Iterable[Input]) -> Iterator[Prediction]: ...
+
+
+@runtime_checkable
+class Finding(Protocol):
+    """The same of detectors. As DetectorModel has these."""
+
+    @property
+    def card(self) -> Card: ...
+    @property
+    def folder(self) -> str: ...
+    def answer_bytes(self, name: str, data: bytes) -> Detections: ...
 
 
 class Words(BaseModel):
@@ -42,12 +67,12 @@ class Question:
     data: bytes = b""
 
 
-def questions(model: Model, body: bytes, content_type: str) -> list[Question]:
+def questions(model: Answering, body: bytes, content_type: str) -> list[Question]:
     """The files of a form; those that can't be read come with an error in their Input. Raises GlassnetError."""
     return [read_file(model, name, data) for name, data in multipart.files_of(body, content_type)]
 
 
-def question(model: Model, name: str, body: bytes, content_type: str) -> Question:
+def question(model: Answering, name: str, body: bytes, content_type: str) -> Question:
     """One example. name: of its file, to be shown and never opened. Raises GlassnetError in one line, and Refused."""
     kind = media(content_type)
     if kind in (FORM, multipart.KIND):
@@ -55,7 +80,7 @@ def question(model: Model, name: str, body: bytes, content_type: str) -> Questio
     return _readable(model, _json(model, body) if kind == JSON else read_file(model, name, body))
 
 
-def read_file(model: Model, name: str, data: bytes) -> Question:
+def read_file(model: Answering, name: str, data: bytes) -> Question:
     """A file's bytes. name: to be shown, without folders. What can't be read comes with an error."""
     card = model.card
     shown = clipped(PurePosixPath(name.replace("\\", "/")).name, LONGEST_NAME) or "the body"
@@ -67,12 +92,12 @@ def media(content_type: str) -> str:
     return content_type.split(";")[0].strip().lower()
 
 
-def example_files(model: Model) -> dict[str, Path]:
+def example_files(model: Answering) -> dict[str, Path]:
     """The model's own examples, by name."""
     return find_examples(model.folder, model.card.data)
 
 
-def sounds_like(model: Model, data: bytes) -> bytes:
+def sounds_like(model: Answering, data: bytes) -> bytes:
     """A WAV that a browser plays; empty for what makes no sound."""
     playable = KINDS[model.card.kind].playable
     if playable is None or not data:
@@ -83,7 +108,7 @@ def sounds_like(model: Model, data: bytes) -> bytes:
         return b""
 
 
-def _readable(model: Model, asked: Question) -> Question:
+def _readable(model: Answering, asked: Question) -> Question:
     if asked.one.x is not None:
         return asked
     kind = KINDS[model.card.kind]
@@ -92,7 +117,7 @@ def _readable(model: Model, asked: Question) -> Question:
     raise GlassnetError(name, found=asked.one.error, fix=f"This net is asked about {takes}")
 
 
-def _json(model: Model, body: bytes) -> Question:
+def _json(model: Answering, body: bytes) -> Question:
     try:
         asked = Words.model_validate_json(body)
     except ValidationError as error:
@@ -109,7 +134,7 @@ def _json(model: Model, body: bytes) -> Question:
     return _typed(model, asked.text or "")
 
 
-def _example(model: Model, name: str) -> Question:
+def _example(model: Answering, name: str) -> Question:
     known = example_files(model)
     if name not in known:
         some = ", ".join(list(known)[:6]) or "none at all"
@@ -117,7 +142,7 @@ def _example(model: Model, name: str) -> Question:
     return read_file(model, name, known[name].read_bytes())
 
 
-def _typed(model: Model, text: str) -> Question:
+def _typed(model: Answering, text: str) -> Question:
     card, kind = model.card, KINDS[model.card.kind]
     if kind.typed is None:
         raise GlassnetError("text", expected=f"a {kind.one}", found="words", fix="Send the bytes of its file")
@@ -126,7 +151,7 @@ def _typed(model: Model, text: str) -> Question:
     return Question(read_data(name, data, card.kind, card.preparation, card.full_scale), data)
 
 
-def _numbers(model: Model, x: list[Any]) -> Question:
+def _numbers(model: Answering, x: list[Any]) -> Question:
     if KINDS[model.card.kind].looked_up:
         raise GlassnetError("x", expected="words", found="numbers", fix='Send {"text": ...}')
     try:

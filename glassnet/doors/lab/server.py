@@ -9,9 +9,11 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from glassnet.doors.exporting.opened import look_at
 from glassnet.doors.lab.address import LOOPBACK
-from glassnet.doors.lab.app import lab
+from glassnet.doors.lab.front import Front
 from glassnet.doors.lab.limits import LOCAL, MAX_HEADER_BYTES, CarefulProtocol, Limits
 
 
@@ -27,15 +29,16 @@ class LabServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app
         assert isinstance(app, Limits)
-        for work in (app.app.state.trainings, app.app.state.checks):  # type: ignore[attr-defined]  # the lab
+        opened = app.app.lab if isinstance(app.app, Front) else app.app
+        for work in (opened.state.trainings, opened.state.checks) if opened is not None else ():  # type: ignore[attr-defined]  # the lab
             work.end_streams()
         await super().shutdown(sockets)
 
 
 def server(named: Path | None, hosts: Sequence[str], token: str) -> LabServer:
-    """The lab behind its limits. hosts: what it may be called, with the port."""
+    """The lab behind its limits. hosts: what it may be called, with the port. named: a model folder or a file."""
     config = uvicorn.Config(
-        Limits(lab(named), hosts, token),
+        Limits(_app(named), hosts, token),
         http=CarefulProtocol,
         ws="none",
         log_level="error",
@@ -59,6 +62,15 @@ def serve(bound: socket.socket, host: str, named: Path | None, token: str) -> No
     one.run(sockets=[bound])
     if one.ended_by == signal.SIGINT:  # also where this process was begun with it ignored, as in the background
         raise KeyboardInterrupt
+
+
+def _app(named: Path | None) -> ASGIApp:
+    """Where an exported file can answer, its front; else the lab, which loads torch."""
+    if named is not None and look_at(named)[1] is not None:
+        return Front(named)
+    from glassnet.doors.lab.app import lab
+
+    return lab(named)
 
 
 def _own_names() -> set[str]:

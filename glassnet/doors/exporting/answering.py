@@ -1,0 +1,143 @@
+"""An exported file as a thing that answers: the same questions, the same words, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glassnet.data.boxes.proposals.proposing import Proposals
+from glassnet.data.boxes.store import whole
+from glassnet.data.kind import Unreadable
+from glassnet.doors.answers import Detections, Prediction, boxes_of
+from glassnet.doors.card import Card
+from glassnet.doors.exporting import runtime
+from glassnet.doors.exporting.opened import OnnxFile
+from glassnet.doors.exporting.taken import from_file, from_prepared, name_of, takes_prepared
+from glassnet.doors.inputs import Input, read_inputs
+from glassnet.errors import GlassnetError
+from glassnet.training.evaluate import softmax
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+BATCH = 64
+Answer = tuple[NDArray[np.float64], float | None]  # shares of the classes (K,), and strangeness
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A classifier's file that answers. folder: where its model lies, if that is known; false_alarms: as Model's."""
+
+    card: Card
+    session: onnxruntime.InferenceSession
+    name: str
+    folder: str = ""
+    false_alarms: float | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.card.classes
+
+    def answer(self, asked: Sequence[str]) -> Iterator[Prediction]:
+        """Predictions for files, folders, tables, arrays and "-", as they are read."""
+        card = self.card
+        yield from self.answer_inputs(read_inputs(asked, card.kind, card.preparation, card.full_scale))
+
+    def answer_inputs(self, inputs: Iterable[Input]) -> Iterator[Prediction]:
+        """The same, of inputs as they are read. Batches grow: the first answer comes at once, many come fast."""
+        inputs, size = iter(inputs), 1
+        while batch := list(islice(inputs, size)):
+            batch = [self._heard(one) for one in batch]
+            found = iter(self._answers([one for one in batch if one.x is not None]))
+            for one in batch:
+                if one.x is None:
+                    yield Prediction(one.name, error=one.error)
+                else:
+                    yield Prediction.of(one.name, self.classes, *next(found))
+            size = min(size * 4, BATCH)
+
+    def _heard(self, one: Input) -> Input:
+        """An input, refused where only its spectrogram is there: the graph takes sounds."""
+        if one.x is None or one.data or takes_prepared(self.card):
+            return one
+        return Input(one.name, None, "is no sound but its loudness: of that the model's folder is asked, not its file")
+
+    def _answers(self, asked: Sequence[Input]) -> Iterator[Answer]:
+        """Shares and strangeness of inputs that can be answered."""
+        if not takes_prepared(self.card):
+            for one in asked:  # each is as long as it is
+                yield from self._run(from_file(self.card.kind, one.data, self.card.preparation))
+        elif asked:
+            yield from self._run(from_prepared(self.card, np.stack([one.x for one in asked if one.x is not None])))
+
+    def _run(self, taken: NDArray[np.generic]) -> Iterator[Answer]:
+        _, logits, *strange = self.session.run(None, {name_of(self.card): taken})
+        votes = np.asarray(logits, np.float64)
+        shares = votes if self.card.unlabelled else softmax(votes)
+        for i, one in enumerate(shares):
+            yield one, float(strange[0][i]) if strange else None
+
+
+@dataclass(frozen=True)
+class OnnxDetector:
+    """A detector's file that answers. proposals: where it looks, where its graph doesn't lay regions itself."""
+
+    card: Card
+    session: onnxruntime.InferenceSession
+    proposals: Proposals
+    thresholds: tuple[float, ...]
+    folder: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.card.classes
+
+    def answer_bytes(self, name: str, data: bytes | Unreadable) -> Detections:
+        """What it finds on a file's picture, of its bytes, or of why there are none."""
+        try:
+            if isinstance(data, Unreadable):
+                raise data
+            pixels = np.ascontiguousarray(whole(data).transpose(1, 2, 0))  # (H, W, 3)
+            taken: dict[str, NDArray[np.generic]] = {"pixels": pixels}
+            if self.proposals.kind != "grid":
+                taken["regions"] = self.proposals.of(data).astype(np.float32)
+        except Unreadable as error:
+            return Detections(name, error=str(error))
+        boxes, scores, labels = self.session.run(None, taken)
+        return Detections(name, boxes_of((boxes, scores, labels), self.classes, self.thresholds), pixels.shape[1::-1])
+
+
+def open_for(place: Path, file: OnnxFile | None) -> OnnxModel | OnnxDetector | None:
+    """What answers for a model folder or an exported file that was looked at; None where a folder's net must itself.
+
+    Raises GlassnetError for a file that can't answer, where no folder is there to.
+    """
+    if file is None:
+        return None
+    if not place.is_dir():
+        return open_file(file)
+    try:
+        return open_file(file, str(place))
+    except GlassnetError:
+        return None
+
+
+def open_file(file: OnnxFile, folder: str = "") -> OnnxModel | OnnxDetector:
+    """Makes a file ready to answer. folder: where its model lies. Raises GlassnetError where that can't be."""
+    opened = runtime.session(file.data, str(file.path))
+    if not file.card.is_detector:
+        return OnnxModel(file.card, opened, str(file.path), folder, file.false_alarms)
+    facts = file.card.detector
+    try:
+        proposals = Proposals.from_json(facts["proposals"])
+        thresholds = tuple(float(one) for one in facts["thresholds"])  # type: ignore[attr-defined]  # TypeError is met
+    except (KeyError, ValueError, TypeError) as error:
+        fix = "Export it again"
+        raise GlassnetError(str(file.path), found="its card lacks how a detector looks", fix=fix) from error
+    return OnnxDetector(file.card, opened, proposals, thresholds, folder)
