@@ -36,6 +36,10 @@ LOCK = ".tuning"
 SHARE = 1 / 8  # of all the time that one trial may take
 WINNER = 0.3  # of it, at most, that is kept for the training of the winner
 MARGIN = 1.2  # times its trial, that the training of the winner may take
+BEGINNING_S, ENDING_S = (
+    60.0,
+    15.0,
+)  # to wait for another process: that sets the search up, that looks whether all is over
 MOST_OVER = 3  # times its time, after which a trial is cut: speeds are measured before, and others may use the machine
 SHORTEST = 0.3  # of a trial's time, under which none is begun any more
 SPACE = 1  # counts up when the knobs change so that older trials can't be gone on with
@@ -114,7 +118,7 @@ def tune(
     settings = replace(settings, minutes=None)
     ground = _ground(dataset, settings, source, reading, clock)
     url = wanted.storage or f"sqlite:///{(wanted.out / TRIALS).absolute()}"
-    with _alone(wanted.out, wait=True):
+    with _alone(wanted.out, BEGINNING_S):
         search = Search(url, _name(ground), settings.seed, ground.searched, ground.first())
     others = ("trials of other examples or other settings lie there too; this is a search of its own",)
     yield Begun(ground, search.knobs, _judged(search), wanted, shown(url), others if search.others else ())
@@ -127,8 +131,8 @@ def tune(
         )
     chosen = _winner(best, clock)
     model, finished = None, None
-    with _alone(wanted.out, wait=False) as is_alone:
-        if is_alone and not any(trial.state == "running" for trial in search.trials()):
+    with _alone(wanted.out, ENDING_S) as is_alone:
+        if is_alone and search.is_idle():
             model, chosen = home(wanted.out / MODEL, best, chosen, ground.plan.fingerprint)
             files.write_file(wanted.out / CONFIG, toml(chosen, reading, best, source))
             if not layout.is_model(model):
@@ -248,11 +252,11 @@ def _enter(out: Path) -> None:
 
 
 @contextmanager
-def _alone(out: Path, wait: bool) -> Iterator[bool]:
-    """Holds the folder of a search for a moment. wait: for another process that does; else says whether it is ours."""
+def _alone(out: Path, wait_s: float) -> Iterator[bool]:
+    """Holds the folder of a search, and says whether it is ours. wait_s: for another process that holds it."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(out / LOCK, timeout=60 if wait else 0)
+    lock = FileLock(out / LOCK, timeout=wait_s)
     try:
         lock.acquire()
     except Timeout:

@@ -29,6 +29,7 @@ PARTS = 10  # of a training, after which trials are compared
 UNSEEN = 3  # parts that nothing is given up in: the learning rate is high then
 BEFORE_PRUNING = 4  # trials that run to their end before one is given up
 TELLING = 8  # whole trials before importances are worked out
+DECIDING_S = 3.0  # that a process takes, at most, to know whether it may try what it asked for
 SEEN_S, LOST_S = 20.0, 600.0  # between two signs of life of a trial; after this without one it is taken for lost
 WAIT_S = 60.0  # for another process that holds the database
 
@@ -107,6 +108,17 @@ class Search:
         """All trials that were begun so far, of all processes; those that failed and are tried again left out."""
         begun = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
         return tuple(_told(one) for one in self.study.get_trials(deepcopy=False, states=begun))
+
+    def is_idle(self) -> bool:
+        """Whether no process tries anything. One that has just asked is waited for, until it knows whether it may."""
+        end = time.monotonic() + DECIDING_S
+        while True:
+            running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if any("process" in one.user_attrs for one in running):
+                return False
+            if not running or time.monotonic() > end:
+                return not running
+            time.sleep(0.05)
 
     def ask(self, most: int | None = None) -> Asked | None:
         """The next trial: one that waits, or one whose values are chosen after what was found.
