@@ -8,7 +8,7 @@ from pathlib import Path
 from glassnet.config import Reading
 from glassnet.data import xo
 from glassnet.data.kinds import list_files
-from glassnet.data.packing import pack
+from glassnet.data.packing import UNSPLIT, pack
 from glassnet.doors.commands import print_json, say, typed
 from glassnet.errors import GlassnetError
 from glassnet.steps import finish
@@ -48,7 +48,8 @@ def make_shards(data: str, out: Path, size_mb: int, reading: Reading, json: bool
         skipped = [{"file": name, "reason": reason} for name, reason in packed.skipped]
         print_json({"path": str(out), "shards": list(packed.shards), "examples": packed.examples, "skipped": skipped})
         return
-    parts = ", ".join(f"{number:,} {name}" for name, number in packed.examples.items())
+    named = {UNSPLIT: "examples"}  # where nothing says who trains
+    parts = ", ".join(f"{number:,} {named.get(name, name)}" for name, number in packed.examples.items())
     print(f"{counted(len(packed.shards), 'shard')} in {out}: {parts}")
     for name, reason in packed.skipped[:MOST_NAMED]:
         say("skipped", f"{name} {reason}")
