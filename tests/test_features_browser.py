@@ -67,9 +67,9 @@ def test_keys_walk_from_a_class_down_to_the_pixels_and_up_again(show, found):
     tab.keyboard.press("ArrowUp")
     assert tab.evaluate("document.activeElement.getAttribute('href')") == "#residual2/2"
     tab.keyboard.press("Enter")
-    until(tab, "location.hash === '#residual2/2'")
-    assert title(tab) == "Feature 2 of residual2"
-    assert tab.evaluate("document.activeElement.id") == "lens"
+    until(tab, "location.hash === '#residual2/2'")  # the page draws anew a moment after
+    until(tab, "document.querySelector('#lens h3').textContent === 'Feature 2 of residual2'")
+    until(tab, "document.activeElement.id === 'lens'")
     tab.keyboard.press("Escape")
     assert tab.evaluate("document.activeElement.getAttribute('href')") == "#residual2/2"
 
