@@ -14,17 +14,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from glassnet.config import Reading, Training
 from glassnet.data import kinds
 from glassnet.data.dataset import Normalisation
 from glassnet.data.kind import Augmentation
 from glassnet.data.loader import Batch, Loader, Part
+from glassnet.doors import plan as plans
 from glassnet.doors.cli import run
 from glassnet.errors import Elsewhere, GlassnetError
 from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import Criterion
 from glassnet.training.cluster import Cluster
-from glassnet.training.together import Together
+from glassnet.training.together import Together, mark
+from glassnet.training.trainer import Trainer
 from glassnet.world import world
 
 NETS = {
@@ -119,6 +122,33 @@ def failures(cluster):
     return cluster.gathered(torch.tensor([name])).tolist()
 
 
+def drifts(cluster):
+    """Of a training in which the second process's weights begin as so many times the first's: how it ends.
+
+    Whether all came to the first one's weights; or the exit status of each and what the first says.
+    """
+    dataset = kinds.read("digits")
+    settings = Training(net="conv 4 3, relu, pool 2, fc", epochs=1, batch=128, threads=1, precision="float32")
+    plan, sides, _ = plans.make(dataset, "digits", Reading(), settings)
+    found = {}
+    for name, factor in (("rounding", 1 + 1e-6), ("fault", 1.1)):
+        train, held, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"), cluster.world)
+        trainer = Trainer(plans.build(plan, dataset), train, held, plan.recipe, cluster=cluster)
+        if cluster.world.rank == 1:
+            with torch.no_grad():
+                for weight in trainer.net.parameters():
+                    weight *= factor
+        apart = cluster.differs(mark(list(trainer.net.parameters())))
+        try:
+            list(trainer.run())
+            found[name] = apart, cluster.differs(mark(list(trainer.net.parameters())))
+        except GlassnetError as error:
+            found[name] = cluster.gathered(torch.tensor([error.exit_code])).tolist(), str(error)
+        except Elsewhere as error:
+            cluster.gathered(torch.tensor([error.exit_code]))
+    return found
+
+
 def main():
     folder = Path(sys.argv[1])
     code = run(["train", str(folder / "model"), "--resume"])
@@ -130,6 +160,7 @@ def main():
         "steps": steps(cluster),
         "batches": batches(cluster),
         "failures": failures(cluster),
+        "drifts": drifts(cluster),
         "told": cluster.told({"a": [1, 2.5]} if cluster.world.is_first else None),
         "gathered": cluster.gathered(torch.full((cluster.world.rank, 2), 4)).tolist(),
     }

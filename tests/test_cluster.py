@@ -1,7 +1,9 @@
 """Several processes: the same training as one, to rounding; killed ones are begun again; machines across a cable."""
 
 import csv
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from safetensors.torch import load_file
 
 from glassnet.config import Reading, Training
 from glassnet.data import kinds
+from glassnet.doors.cli import run as main
 from glassnet.doors.run import Stop, run
 from glassnet.errors import Interrupted
 from glassnet.training import checkpoints
@@ -153,6 +156,51 @@ def test_what_fails_in_one_ends_all_and_that_one_says_why(found):
     assert found["failures"] == [2, -1]
     assert found["told"] == {"a": [1, 2.5]}
     assert found["gathered"] == [[4, 4]]
+
+
+def test_weights_that_differ_by_rounding_become_the_first_ones_and_others_end_the_training(found):
+    """The second process began with weights 1e-6 larger, as by another processor's rounding; then with a tenth more."""
+    assert found["drifts"]["rounding"] == (True, False)
+    codes, said = found["drifts"]["fault"]
+    assert codes == [2, 2]
+    assert "processes' weights differ by" in said and "train in one process" in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_one_process_stops_both_and_one_alone_goes_on_from_there(tmp_path, alone, number, code):
+    """The second process gets it; the first saves and says how to go on, and both end with the signal's status."""
+    (tmp_path / "often.py").write_text(OFTEN)
+    process = torchrun(tmp_path, "often.py", "train", *WORDS)
+    folder = tmp_path / "models" / "digits-1"
+    while not list((folder / "checkpoints").glob("epoch-*")) and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(max(children(process.pid)), number)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, "torchrun's own"
+    assert said.count("--resume") == 1 and "nothing is lost" in said
+    assert re.search(rf"exitcode *: {code}\b", said), said
+    assert main(["train", str(folder), "--resume"]) == 0
+    assert gap(alone / "whole" / "model", folder) < 2e-4
+
+
+def test_minutes_are_measured_by_both_and_end_with_the_epochs_that_fit(tmp_path):
+    words = ("digits", "--net", "conv 4 3, relu, pool 2, fc", "--minutes", "0.03", "--threads", "1")
+    process = torchrun(tmp_path, "-m", "glassnet", "train", *words, "--json")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    model = tmp_path / "models" / "digits-1"
+    metrics = (model / "metrics.json").read_text()
+    assert len(losses(model)) == json.loads(metrics)["training"]["epochs"] >= 1
+    assert "fit into 0.03 minutes" in metrics
+
+
+def test_a_net_that_learns_without_labels_learns_in_two_processes_what_it_does_in_one(tmp_path):
+    words = ["--net", "rbm 6 3, pool 2, fc", "--epochs", "1", "--precision", "float32", "--threads", "1"]
+    process = torchrun(tmp_path, "-m", "glassnet", "train", "digits", *words, "--out", tmp_path / "two")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert main(["train", "digits", *words, "--out", str(tmp_path / "one")]) == 0
+    assert gap(tmp_path / "one", tmp_path / "two") < 2e-4
 
 
 def test_a_killed_process_is_begun_again_and_the_weights_are_those_of_an_undisturbed_training(tmp_path, pair):

@@ -19,11 +19,13 @@ from torch import Tensor
 
 from glassnet.errors import Elsewhere, GlassnetError
 from glassnet.training.checkpoints import Snapshot
+from glassnet.training.near import Near, connect
 from glassnet.training.pulse import END, Pulse
 from glassnet.world import ALONE, World
 
 PATIENCE = timedelta(days=7)  # of an exchange: the first process may test and write for long. The pulse knows who lives
 LINGERING_S = 20.0
+FEW_BYTES = 1 << 20  # the exchange itself takes less than handing it to other threads
 SIGNALS = 64  # signal numbers are below
 T = TypeVar("T")
 
@@ -45,6 +47,7 @@ class Cluster:
         self.caught: Callable[[], int] = lambda: 0
         self.agreed = 0
         self._pulse: Pulse | None = None
+        self._near: Near | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -68,6 +71,7 @@ class Cluster:
             dist.init_process_group(backend, timeout=PATIENCE, rank=self.world.rank, world_size=self.world.size)
             self._pulse = Pulse(self.world, os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
             self._wait()
+            self._near = None if gpu else connect(self.world, self.told)
 
     def leave(self) -> None:
         """Ends together with the others, once the first has done what only it does."""
@@ -78,6 +82,8 @@ class Cluster:
             if self._pulse is not None:
                 self._pulse.stop()
             self._wait()
+            if self._near is not None:
+                self._near.close()
             dist.destroy_process_group()
 
     def leave_behind(self) -> None:
@@ -182,11 +188,16 @@ class Cluster:
         """Sums values over all processes, in place."""
         if not self.is_alone:
             with _reaching(self.world):
-                dist.all_reduce(values)
+                if self._near is not None:
+                    self._near.add_up(values)
+                else:
+                    dist.all_reduce(values)
         return values
 
     def begin_adding(self, values: Tensor) -> Callable[[], None]:
-        """The same while other work goes on; what it returns waits for the end."""
+        """The same while other work goes on; what it returns waits for the end. Of few values it is done there."""
+        if self._near is not None and values.nbytes <= FEW_BYTES:
+            return lambda: (self.add_up(values), None)[1]
         with _reaching(self.world):
             work = dist.all_reduce(values, async_op=True)
 
@@ -224,7 +235,7 @@ def _reaching(world: World) -> Iterator[None]:
     """Raises Lost where the others can't be reached."""
     try:
         yield
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError, EOFError) as error:
         found = "another process ended, or can't be reached"
         fix = "Go on from the last checkpoint: the same command with --resume (torchrun --max-restarts does)"
         raise Lost(f"process {world.rank} of {world.size}", found=found, fix=fix) from error
