@@ -20,6 +20,7 @@ from glassnet.data import kinds
 from glassnet.doors.cli import run as main
 from glassnet.doors.run import Stop, run
 from glassnet.errors import Interrupted
+from glassnet.nets import belief
 from glassnet.training import checkpoints
 from glassnet.world import World, world
 
@@ -34,6 +35,13 @@ from glassnet.doors.cli import main
 if __name__ == "__main__":
     main()
 """  # the same program, saving as often as it can
+SHORTLY = """
+from glassnet.nets import belief
+belief.STEPS = 100, 50
+from glassnet.doors.cli import main
+if __name__ == "__main__":
+    main()
+"""  # the same, taking few steps without labels
 
 
 def environment(**more):
@@ -194,9 +202,11 @@ def test_minutes_are_measured_by_both_and_end_with_the_epochs_that_fit(tmp_path)
     assert "fit into 0.03 minutes" in metrics
 
 
-def test_a_net_that_learns_without_labels_learns_in_two_processes_what_it_does_in_one(tmp_path):
+def test_a_net_that_learns_without_labels_learns_in_two_processes_what_it_does_in_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(belief, "STEPS", (100, 50))
+    (tmp_path / "shortly.py").write_text(SHORTLY)
     words = ["--net", "rbm 6 3, pool 2, fc", "--epochs", "1", "--precision", "float32", "--threads", "1"]
-    process = torchrun(tmp_path, "-m", "glassnet", "train", "digits", *words, "--out", tmp_path / "two")
+    process = torchrun(tmp_path, "shortly.py", "train", "digits", *words, "--out", tmp_path / "two")
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert main(["train", "digits", *words, "--out", str(tmp_path / "one")]) == 0
