@@ -2,10 +2,12 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +26,29 @@ from glassnet.training.spread import put_together
 EXAMPLES, BATCH, STEPS, RUNS = 6_000, 128, 30, 3
 NET = "(conv 32 3, batchnorm, relu) x2, pool 2, (conv 64 3, batchnorm, relu) x2, mean, fc"
 NORMS = 4  # batch norms of it
-SIZES = (8, 1 << 22)  # bytes
-BUCKET = 1 << 22  # bytes that glassnet sums at a time
+MEBIBYTES_4 = 1 << 22  # what glassnet sums at a time of large nets' gradients
 PAIR = """
-import json, sys, time, torch, torch.distributed as dist
+import json, os, sys, time, torch
+from glassnet.training.cluster import Cluster
+from glassnet.world import world
 torch.set_num_threads(1)
-dist.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=int(sys.argv[2]), world_size=2)
-found = {}
-for size in map(int, sys.argv[3].split(",")):
-    x, took = torch.zeros(max(1, size // 4)), []
-    for _ in range(60):
-        dist.barrier()
+cluster = Cluster(world())
+cluster.join(False)
+factor, found = torch.randn(360, 360), []
+for size in map(int, sys.argv[1].split(",")):
+    values, took = torch.zeros(max(1, size // 4)), []
+    for _ in range(200 if size < 1 << 22 else 40):
+        end = time.perf_counter() + 0.005
+        while time.perf_counter() < end:  # work of its own, as between two exchanges of a step
+            factor @ factor
         begun = time.perf_counter()
-        dist.all_reduce(x)
+        cluster.begin_adding(values)()
         took.append(time.perf_counter() - begun)
-    found[size] = sorted(took)[len(took) // 2]
-if dist.get_rank() == 0:
-    print(json.dumps(found))
-dist.destroy_process_group()
+    found.append(sum(took[10:]) / len(took[10:]))
+if cluster.world.is_first:
+    print(json.dumps(found), flush=True)
+cluster.leave()
+os._exit(0)
 """
 
 
@@ -54,15 +61,14 @@ def measure(as_json: bool) -> None:
         (whole,), halves = steps_s(data, BATCH, 1), steps_s(data, BATCH // 2, 2)
         half = sum(halves) / 2
         decoding, reading = rates(shards(Path(name), EXAMPLES), data)
-        small, large = pair_s(Path(name))
     weights = text.total(text.measure(text.parse(NET), (1, 28, 28), 10)).parameters
-    latency, bandwidth = small / 2, SIZES[1] / max(1e-9, large - small)  # two messages of half the bytes: ring_s of two
-    gradients = 4 * weights / bandwidth + small * -(-4 * weights // BUCKET)
+    small, gradients, large = pair_s((8, 4 * weights, MEBIBYTES_4))
+    bandwidth = MEBIBYTES_4 / max(1e-9, large - small)
     exchanges = (2 * NORMS + 1) * small
-    two = half + exchanges + max(0.0, gradients - 2 / 3 * half)
+    two = half + exchanges + gradients  # so few bytes are summed after the step's compute, not beside it
     facts = {
         "net": NET, "weights": weights, "batch": BATCH, "step_s": whole, "half_step_s": half,
-        "decoded_per_s": decoding, "read_per_s": reading, "latency_s": latency, "bytes_per_s": bandwidth,
+        "decoded_per_s": decoding, "read_per_s": reading, "exchange_s": small, "bytes_per_s": bandwidth,
         "gradients_s": gradients, "exchanges_s": exchanges, "two_processes_step_s": two,
         "two_processes_rate": BATCH / two, "one_process_rate": BATCH / whole, "efficiency": whole / 2 / two,
     }  # fmt: skip
@@ -72,7 +78,9 @@ def measure(as_json: bool) -> None:
     print(f"one process, one thread: {whole * 1e3:.1f} ms a step of {BATCH}")
     print(f"two processes at once, each for itself, with norms over parts: {half * 1e3:.1f} ms a step of {BATCH // 2}")
     print(f"decoding small PNGs out of shards: {decoding:,.0f}/s a core; batches out of the cache: {reading:,.0f}/s")
-    print(f"sums between two processes (gloo): {small * 1e6:.0f} us of 8 bytes, {bandwidth / 1e9:.2f} GB/s")
+    print("sums between two processes that work 5 ms before each, with the wait for the later one:")
+    sums = f"{small * 1e6:.0f} us of 8 bytes, {gradients * 1e6:.0f} us of the gradients"
+    print(f"{sums}, {bandwidth / 1e9:.2f} GB/s of 4 MiB")
     print(
         f"predicted of two processes: {two * 1e3:.1f} ms a step, {BATCH / two:,.0f} pictures/s, "
         f"efficiency {whole / 2 / two * 100:.0f} %"
@@ -129,15 +137,24 @@ def rates(tars: Path, data: Path) -> tuple[float, float]:
     return decoding, count / (time.perf_counter() - begun)
 
 
-def pair_s(folder: Path) -> tuple[float, float]:
-    """Seconds of a sum of few bytes and of many, between two processes: medians of 60."""
-    words = [sys.executable, "-c", PAIR, str(folder / "meeting")]
-    sizes = ",".join(map(str, SIZES))
-    other = subprocess.Popen([*words, "1", sizes])
-    first = subprocess.run([*words, "0", sizes], capture_output=True, check=True, text=True, timeout=300)
-    other.wait(60)
-    found = json.loads(first.stdout)
-    return found[str(SIZES[0])], found[str(SIZES[1])]
+def pair_s(sizes: Sequence[int]) -> list[float]:
+    """Seconds of a sum of so many bytes between two processes that both work before it, on average: the wait too."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    words = [sys.executable, "-c", PAIR, ",".join(map(str, sizes))]
+    size = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    running = [
+        subprocess.Popen(
+            words,
+            env={**os.environ, **place, **size, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said, _ = (one.communicate(timeout=300)[0] for one in running)
+    return list(json.loads(said))
 
 
 if __name__ == "__main__":
