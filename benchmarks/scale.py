@@ -1,13 +1,14 @@
 """What a training costs as machines and data grow: `python -m benchmarks.scale`, and --measure for this machine.
 
 Plain formulas of docs/scale.md: compute from multiply-adds and a share of the peak, sums of gradients by the model of a
-ring, reading from bytes. MACHINES holds what is assumed of GPUs, with where it is from; nothing of that was measured.
+ring, reading from bytes. MACHINES holds what is assumed of GPUs, with where it is from; nothing of that was measured
+here. --published holds the formulas against what NVIDIA measured of the same net.
 """
 
 import argparse
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 PASSES = 3  # forward, and twice that backward: for the inputs and for the weights
@@ -39,7 +40,7 @@ class Work:
 class Machine:
     """GPUs in hosts. peak: FLOP/s of one. share: of it that a step reaches. inside, between: bytes/s that a GPU sends
     to its neighbour in a ring, in a host and to the next. latency_*: seconds of one message. disk: bytes/s of a host.
-    source: where these are from.
+    waits: the share of a step of several GPUs in which one waits for the slowest. source: where these are from.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Machine:
     latency_between_s: float
     gpus: int
     disk: float
+    waits: float = 0.0
     source: str = ""
 
 
@@ -65,11 +67,17 @@ class Step:
     exposed_s: float
     exchanges_s: float
     read_s: float
+    waits_s: float = 0.0
+
+    @property
+    def working_s(self) -> float:
+        """Of all but reading."""
+        return self.compute_s + self.waits_s + self.exposed_s + self.exchanges_s
 
     @property
     def seconds(self) -> float:
         """Reading goes on beside the rest; the slower of them counts."""
-        return max(self.compute_s + self.exposed_s + self.exchanges_s, self.read_s)
+        return max(self.working_s, self.read_s)
 
     @property
     def rate(self) -> float:
@@ -79,8 +87,8 @@ class Step:
     @property
     def limit(self) -> str:
         """What takes longest beside compute."""
-        waits = {"gradients": self.exposed_s, "exchanges": self.exchanges_s}
-        if self.read_s >= self.compute_s + self.exposed_s + self.exchanges_s:
+        waits = {"gradients": self.exposed_s, "exchanges": self.exchanges_s, "waiting": self.waits_s}
+        if self.read_s >= self.working_s:
             return "reading"
         name = max(waits, key=lambda one: waits[one])
         return name if waits[name] > 0.05 * self.compute_s else "compute"
@@ -129,6 +137,7 @@ def step(work: Work, gpus: int, machine: Machine, batch: int | None = None) -> S
         max(0.0, whole - BACKWARD * compute),
         work.exchanges * exchange_s(gpus, machine) if gpus > 1 else 0.0,
         batch / gpus * near * work.example_bytes / machine.disk,
+        compute * machine.waits / (1 - machine.waits) if gpus > 1 else 0.0,
     )
 
 
@@ -211,6 +220,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=256, help="pictures of a GPU")
     parser.add_argument("--share", type=float, help="of the peak that a step reaches, if not as assumed")
     parser.add_argument("--measure", action="store_true", help="measure this machine, and predict two processes on it")
+    parser.add_argument("--published", action="store_true", help="the model beside NVIDIA's figures of ResNet-50")
     parser.add_argument("--picture", type=Path, help="draw throughput against GPUs into this PNG")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
@@ -221,6 +231,9 @@ def main() -> None:
         return
     work = resnet(chosen.net, chosen.size, chosen.batch)
     machines = [Machine(**asdict(one) | ({"share": chosen.share} if chosen.share else {})) for one in MACHINES]
+    if chosen.published:
+        print("\n".join(published()))
+        return
     if chosen.picture:
         from benchmarks.scale_picture import drawn
 
@@ -235,18 +248,35 @@ def main() -> None:
         print("\n".join(table(work, machine)), f"assumed, not measured: {machine.source}", sep="\n", end="\n\n")
 
 
+def published() -> list[str]:
+    """Lines that hold the model, without norms over all GPUs and with all the disk it wants, against PUBLISHED."""
+    work = replace(resnet("resnet50", 224, 256), exchanges=0)
+    lines = ["GPUs          published  predicted  (pictures/s, ResNet-50 at 224, 256 pictures a GPU, mixed precision)"]
+    for name, peak, one, eight in PUBLISHED:
+        share = one * PASSES * 2 * work.multiply_adds / peak
+        machine = replace(MACHINES[1], peak=peak, share=share, disk=math.inf)
+        found = step(work, 8, machine, 8 * work.batch).rate
+        lines.append(f"1 {name:10} {one:10,}  (taken: {share:.3f} of the peak)")
+        lines.append(f"8 {name:10} {eight:10,} {found:10,.0f}  {(found / eight - 1) * 100:+.0f} %")
+    return lines
+
+
 NVIDIA = "dense bf16 peak and NVLink (half of it each way) of NVIDIA's data sheet"
-GUESSED = "of links 80 %; share of the peak, latencies and disk are our guess"
+GUESSED = "of links 80 %; latencies and disk are our guess; share of the peak and waiting as published of A100 and V100"
+WAITS = 0.16  # of 8 A100: 1 - 16,621 / (8 x 2,470), see PUBLISHED; of 8 V100 0.13
 MACHINES = (
     Machine(
-        "H100 or H200, InfiniBand", 989e12, 0.2, 0.8 * 450e9, 0.8 * 50e9, 5e-6, 12e-6, 8, 5e9,
+        "H100 or H200, InfiniBand", 989e12, 0.2, 0.8 * 450e9, 0.8 * 50e9, 5e-6, 12e-6, 8, 5e9, WAITS,
         f"{NVIDIA}, a port of 400 Gb/s a GPU as in a DGX H100; {GUESSED}",
     ),
     Machine(
-        "A100, 100 Gb/s Ethernet", 312e12, 0.2, 0.8 * 300e9, 0.8 * 12.5e9 / 8, 5e-6, 30e-6, 8, 2e9,
+        "A100, 100 Gb/s Ethernet", 312e12, 0.2, 0.8 * 300e9, 0.8 * 12.5e9 / 8, 5e-6, 30e-6, 8, 2e9, WAITS,
         f"{NVIDIA}, one port of 100 Gb/s a host; {GUESSED}",
     ),
 )  # fmt: skip
+# NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5/README.md, "Training performance results",
+# container 21.03, mixed precision: GPU, its peak in that (FLOP/s), pictures a second of one and of eight.
+PUBLISHED = (("A100 80GB", 312e12, 2470, 16621), ("V100 16GB", 125e12, 1200, 8322), ("V100 32GB", 125e12, 1156, 8056))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,21 @@ def test_one_process_waits_for_nobody():
     assert one.seconds == one.compute_s and one.limit == "compute" and scale.efficiency(NET, 1, MACHINE) == 1
 
 
+def test_several_gpus_wait_for_the_slowest():
+    """A fifth of a step waiting is a quarter of its compute: 0.15 ms of 0.6."""
+    slow = dataclasses.replace(MACHINE, waits=0.2)
+    assert scale.step(NET, 4, slow).waits_s == pytest.approx(1.5e-4)
+    assert scale.step(NET, 4, slow).seconds == pytest.approx(scale.step(NET, 4, MACHINE).seconds + 1.5e-4)
+    assert scale.step(NET, 1, slow).seconds == scale.step(NET, 1, MACHINE).seconds
+
+
+def test_the_waiting_of_eight_a100_predicts_that_of_eight_v100_to_five_percent():
+    """One share for all; NVIDIA's README has 8,322 and 8,056 pictures a second of two sorts of V100."""
+    a100, *v100 = [line.split()[-2:] for line in scale.published() if line.startswith("8")]
+    assert abs(int(a100[0])) <= 1, "it is taken from these"
+    assert all(abs(int(percent)) <= 5 for percent, _ in v100) and len(v100) == 2
+
+
 def test_disk_and_checkpoints_are_counted_in_bytes():
     assert scale.cache_bytes(NET, 10**6) == 10**9
     assert scale.checkpoint_bytes(NET) == 5 * 4 * 10**6
