@@ -30,7 +30,7 @@ from glassnet.nets import vectors
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import measure, parse
 from glassnet.training import evidence
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 GOOD, BAD = ("a fine warm film", "truly moving", "i loved it"), ("a dull cold film", "truly boring", "i hated it")
 FILLER = ("the plot", "some actors", "last night", "in the end", "it runs two hours", "with music")

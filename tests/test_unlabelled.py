@@ -22,7 +22,7 @@ from glassnet.errors import GlassnetError
 from glassnet.nets import belief, zoo
 from glassnet.nets.text import parse
 from glassnet.training.completion import hidden_errors, mean
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 NET = "whiten 1, rbm 12 4, probpool 2, rbm 8 3, probpool 2, batchnorm, fc"
 PNG = frozenset([".png"])

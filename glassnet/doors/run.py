@@ -38,7 +38,8 @@ from glassnet.training.cluster import APART, Cluster
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome, Unlabelled
-from glassnet.training.trainer import Progress, Trainer
+from glassnet.training.progress import Progress
+from glassnet.training.trainer import Trainer
 from glassnet.world import launch
 
 

@@ -25,7 +25,8 @@ from glassnet.nets.text import Spec
 from glassnet.training import knobs
 from glassnet.training.knobs import RECIPE, Knob, Values
 from glassnet.training.machine import Machine, using
-from glassnet.training.trainer import Epoch, Progress, Trainer
+from glassnet.training.progress import Epoch, Progress
+from glassnet.training.trainer import Trainer
 from glassnet.training.tune import Asked, Search, Trial
 
 MOST_TIMES = 20  # multiply-adds of a net that is tried, as a multiple of the default's, where there is time

@@ -29,7 +29,7 @@ from glassnet.nets import zoo
 from glassnet.training.knobs import Knob
 from glassnet.training.machine import using
 from glassnet.training.memory import keep_memory
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 from glassnet.training.tune import Asked, Search, Trial, shown
 
 LOCK = ".tuning"
