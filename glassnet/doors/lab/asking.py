@@ -18,8 +18,8 @@ from glassnet.doors.lab.nets import Nets
 from glassnet.doors.lab.predicting import NAME, NET, ONE, SOUND, TOLD, answered
 from glassnet.doors.lab.questions import Question, example_files, question, sounds_like
 from glassnet.doors.lab.reasons import reasons
-from glassnet.doors.library import explain_input, scene_of
 from glassnet.doors.model import Model
+from glassnet.doors.why import explain_input, scene_of
 from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.numbers import packed
