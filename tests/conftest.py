@@ -25,11 +25,11 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _one_core():
     """Trainings here run beside others: how many cores are free changes by the moment, and with it the last digits."""
-    from glassnet.doors import plan
+    from glassnet.doors import choosing
     from glassnet.doors.detection import plan as of_detectors
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (plan, of_detectors):
+        for module in (choosing, of_detectors):
             patch.setattr(module, "choose_threads", lambda *_: (1, ""))
         yield
 
