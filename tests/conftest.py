@@ -1,8 +1,11 @@
 """What many tests need: a cache of their own, a small trained model, folders of pictures, the command line."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,17 +103,38 @@ class Answer:
     err: str
 
 
+def command(words, folder, stdin=b""):
+    """Runs a command line in this process: one of its own would spend two seconds on loading torch."""
+    from glassnet.doors.cli import run
+
+    out, err, given = (io.TextIOWrapper(io.BytesIO(data), "utf-8", write_through=True) for data in (b"", b"", stdin))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setattr(sys, "stdin", given)
+        try:
+            code = run([str(word) for word in words])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return Answer(code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode())
+
+
 @pytest.fixture
 def glassnet(tmp_path):
-    """Runs the command line in a folder of its own, as a person would."""
+    """Runs the command line in a folder of its own."""
+    return lambda *words, stdin=b"", cwd=tmp_path: command(words, cwd, stdin)
 
-    def run(*words, stdin=None, timeout=120, cwd=tmp_path, env=None):
+
+@pytest.fixture
+def apart(tmp_path):
+    """The same in a process of its own, as a person would: for what a process is told or looks up when it starts."""
+
+    def run(*words, env=None):
         done = subprocess.run(
             [sys.executable, "-m", "glassnet", *map(str, words)],
-            input=stdin,
             capture_output=True,
-            timeout=timeout,
-            cwd=cwd,
+            timeout=120,
+            cwd=tmp_path,
             env={**os.environ, **(env or {})},
             check=False,
         )
