@@ -16,6 +16,7 @@ from PIL import Image
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any test imports onnxruntime, which else writes into the home folder
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run side by side, and threads that wait use up cores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # begun with & it is ignored, also by what tests interrupt
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GLASSNET_TEST_DATA", ROOT.parent / "shared" / "data"))
 
