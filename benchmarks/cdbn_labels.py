@@ -28,7 +28,7 @@ from glassnet.data.split import Split
 from glassnet.doors.run import Prepared, run
 from glassnet.nets.layers import ProbPool
 from glassnet.training.evaluate import wilson
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 COSTS = (0.1, 1.0, 10.0, 100.0)
 USUAL = 10.0  # where there are too few labels to choose by

@@ -16,12 +16,13 @@ import torch
 from benchmarks.growth import npz, shards
 from glassnet.config import Training
 from glassnet.data import kinds
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing, starting
 from glassnet.nets import text
 from glassnet.training.cluster import APART
 from glassnet.training.machine import using
 from glassnet.training.memory import keep_memory
 from glassnet.training.spread import put_together
+from glassnet.training.trainer import Trainer
 
 EXAMPLES, BATCH, STEPS, RUNS = 6_000, 128, 30, 3
 NET = "(conv 32 3, batchnorm, relu) x2, pool 2, (conv 64 3, batchnorm, relu) x2, mean, fc"
@@ -103,15 +104,15 @@ def step_s(data: Path, batch: int) -> float:
     keep_memory()
     dataset = kinds.read(data)
     settings = Training(net=NET, batch=batch, epochs=10, threads=1, precision="float32")
-    plan, sides, _ = plans.make(dataset, "", kinds.Reading(), settings)
-    train, held, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
+    plan, sides, _ = choosing.make(dataset, "", kinds.Reading(), settings)
+    train, held, _ = starting.loaders(plan, dataset, sides, torch.device("cpu"))
     found = []
     with using(1):
         for _ in range(RUNS):
-            net = plans.build(plan, dataset)
+            net = starting.build(plan, dataset)
             if batch < BATCH:
                 put_together(net, APART).whole = batch
-            trainer = plans.Trainer(net, train, held, plan.recipe)
+            trainer = Trainer(net, train, held, plan.recipe)
             steps = trainer.run()
             for _ in range(4):  # the first steps set things up
                 next(steps)
@@ -128,8 +129,8 @@ def rates(tars: Path, data: Path) -> tuple[float, float]:
     kinds.read(tars)
     decoding = EXAMPLES / (time.perf_counter() - begun)
     dataset = kinds.read(data)
-    plan, sides, _ = plans.make(dataset, "", kinds.Reading(), Training(net="fc", threads=1, augment=False))
-    train, _, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
+    plan, sides, _ = choosing.make(dataset, "", kinds.Reading(), Training(net="fc", threads=1, augment=False))
+    train, _, _ = starting.loaders(plan, dataset, sides, torch.device("cpu"))
     begun, count = time.perf_counter(), 0
     for epoch in range(3):
         for one in train.shuffled(epoch):

@@ -1,8 +1,11 @@
 """What many tests need: a cache of their own, a small trained model, folders of pictures, the command line."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from browsing import Visits, chromium
 from PIL import Image
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any test imports onnxruntime, which else writes into the home folder
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run side by side, and threads that wait use up cores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # begun with & it is ignored, also by what tests interrupt
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GLASSNET_TEST_DATA", ROOT.parent / "shared" / "data"))
 
@@ -25,11 +30,11 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _one_core():
     """Trainings here run beside others: how many cores are free changes by the moment, and with it the last digits."""
-    from glassnet.doors import plan
+    from glassnet.doors import choosing
     from glassnet.doors.detection import plan as of_detectors
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (plan, of_detectors):
+        for module in (choosing, of_detectors):
             patch.setattr(module, "choose_threads", lambda *_: (1, ""))
         yield
 
@@ -100,17 +105,38 @@ class Answer:
     err: str
 
 
+def command(words, folder, stdin=b""):
+    """Runs a command line in this process: one of its own would spend two seconds on loading torch."""
+    from glassnet.doors.cli import run
+
+    out, err, given = (io.TextIOWrapper(io.BytesIO(data), "utf-8", write_through=True) for data in (b"", b"", stdin))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setattr(sys, "stdin", given)
+        try:
+            code = run([str(word) for word in words])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return Answer(code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode())
+
+
 @pytest.fixture
 def glassnet(tmp_path):
-    """Runs the command line in a folder of its own, as a person would."""
+    """Runs the command line in a folder of its own."""
+    return lambda *words, stdin=b"", cwd=tmp_path: command(words, cwd, stdin)
 
-    def run(*words, stdin=None, timeout=120, cwd=tmp_path, env=None):
+
+@pytest.fixture
+def apart(tmp_path):
+    """The same in a process of its own, as a person would: for what a process is told or looks up when it starts."""
+
+    def run(*words, env=None):
         done = subprocess.run(
             [sys.executable, "-m", "glassnet", *map(str, words)],
-            input=stdin,
             capture_output=True,
-            timeout=timeout,
-            cwd=cwd,
+            timeout=120,
+            cwd=tmp_path,
             env={**os.environ, **(env or {})},
             check=False,
         )

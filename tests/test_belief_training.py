@@ -19,7 +19,7 @@ from glassnet.nets import belief, generating, zoo
 from glassnet.nets.belief import hidden_chances, machines, upward
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import measure, parse
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 NET = "whiten 1, rbm 12 4, probpool 2, rbm 8 3, probpool 2, batchnorm, fc"
 

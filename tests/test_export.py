@@ -174,7 +174,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_the_command_leaves_a_file_beside_the_model(glassnet, every_kind):
-    found = glassnet("export", every_kind / "models" / "flowers", "--to", "onnx", "--json", timeout=200)
+    found = glassnet("export", every_kind / "models" / "flowers", "--to", "onnx", "--json")
     assert found.code == 0, found.err
     told = json.loads(found.out)
     assert told["path"] == str(every_kind / "models" / "flowers" / "model.onnx")

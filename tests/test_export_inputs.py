@@ -17,7 +17,7 @@ from glassnet.doors.exporting.detector import Grid, small_size
 from glassnet.doors.exporting.numbers import FitSeries, FitVolumes, FitWords
 from glassnet.doors.exporting.pictures import FitPictures
 from glassnet.doors.exporting.sounds import Spectrograms
-from glassnet.training.familiarity import pooled
+from glassnet.training.seeing import pooled
 
 
 def npy(values):

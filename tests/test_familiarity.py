@@ -14,8 +14,9 @@ from glassnet.doors.card import write_sums
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays
 from glassnet.nets.text import parse
-from glassnet.training import familiarity
-from glassnet.training.familiarity import Familiarity, View, views_of
+from glassnet.training import familiarity, seeing
+from glassnet.training.familiarity import Familiarity, View
+from glassnet.training.seeing import views_of
 
 PER_100 = familiarity.WANTED
 
@@ -135,7 +136,7 @@ def test_every_shape_is_seen_and_examples_apart_from_each_other(shape):
     x, voted = torch.randn(6, *shape, generator=random), torch.randn(6, 700, generator=random)
     views = views_of(x, voted)
     assert {name: len(values) for name, values in views.items()} == {"votes": 6, "layout": 6, "spread": 6}
-    assert views["votes"].shape[1] <= familiarity.WIDEST
+    assert views["votes"].shape[1] <= seeing.WIDEST
     for name, values in views.items():
         alone = views_of(x[2:3], voted[2:3])[name]
         assert torch.allclose(alone, values[2:3], atol=1e-6), name
@@ -146,10 +147,10 @@ def test_views_noted_during_a_pass_are_those_of_the_examples_themselves(both_way
     net = ConvNet(parse("conv 4 3, relu, pool 2, fc"), (1, 8, 8), 2).eval()
     x = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     asked = BothWays(net) if both_ways else net
-    with familiarity.Noted(net, 7, both_ways) as noted, torch.no_grad():
+    with seeing.Noted(net, 7, both_ways) as noted, torch.no_grad():
         asked(x[:4])
         asked(x[4:])
-    with familiarity.voting(net) as voted, torch.no_grad():
+    with seeing.voting(net) as voted, torch.no_grad():
         net(x)
     for name, values in views_of(x, voted[0]).items():
         assert torch.allclose(noted.views[name], values, atol=1e-6), name
@@ -158,13 +159,13 @@ def test_views_noted_during_a_pass_are_those_of_the_examples_themselves(both_way
 
 
 def test_of_very_many_examples_those_that_are_noted_lie_evenly_over_all(monkeypatch):
-    monkeypatch.setattr(familiarity, "MOST", 4)
+    monkeypatch.setattr(seeing, "MOST", 4)
     net = ConvNet(parse("conv 4 3, relu, pool 2, fc"), (1, 8, 8), 2).eval()
     x = torch.randn(11, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    with familiarity.Noted(net, 11) as noted, torch.no_grad():
+    with seeing.Noted(net, 11) as noted, torch.no_grad():
         for some in (x[:4], x[4:5], x[5:6], x[6:]):
             net(some)
-    with familiarity.voting(net) as voted, torch.no_grad():
+    with seeing.voting(net) as voted, torch.no_grad():
         net(x[::3])  # 11 in steps of 3 are four
     for name, values in views_of(x[::3], voted[0]).items():
         assert torch.allclose(noted.views[name], values, atol=1e-6), name

@@ -113,7 +113,7 @@ def test_a_contact_sheet_has_cells_of_the_kinds_own_form(kind_and_folder):
 
 def test_a_kind_goes_the_whole_way(kind_and_folder, tmp_path, glassnet):
     name, root = kind_and_folder
-    done = glassnet("train", root, "--out", "model", "--epochs", 24, "--json", timeout=300)
+    done = glassnet("train", root, "--out", "model", "--epochs", 24, "--json")
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert found["kind"] == name and found["test"]["accuracy"] == 1.0, "a set with a known answer"

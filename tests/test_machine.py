@@ -14,8 +14,8 @@ import torch
 
 import glassnet as gn
 from glassnet.config import Reading, Training
-from glassnet.doors import plan as plans
-from glassnet.training import machine
+from glassnet.doors import choosing, starting
+from glassnet.training import machine, profile
 from glassnet.training.machine import choose_threads, using
 from glassnet.training.profile import profile_steps
 from glassnet.training.trainer import Trainer
@@ -65,13 +65,13 @@ def test_threads_are_used_meanwhile_and_given_back():
 
 def test_fewer_cores_are_said_in_the_plan_and_in_its_command(monkeypatch):
     monkeypatch.setattr(machine, "_busy_elsewhere", lambda: 1.0)
-    monkeypatch.setattr(plans, "choose_threads", choose_threads)
-    monkeypatch.setattr(plans, "look_at_machine", lambda _: machine.Machine("cpu", "it", 2, FAST))
-    plan, *_ = plans.make(gn.read("digits"), "digits", Reading(), Training())
+    monkeypatch.setattr(choosing, "choose_threads", choose_threads)
+    monkeypatch.setattr(choosing, "look_at_machine", lambda _: machine.Machine("cpu", "it", 2, FAST))
+    plan, *_ = choosing.make(gn.read("digits"), "digits", Reading(), Training())
     assert plan.recipe.threads == 1
     assert any("other programs keep 1.0 of 2 cores busy" in note for note in plan.notes)
     assert plan.command() == "glassnet train digits --seed 0 --threads 1"
-    plan, *_ = plans.make(gn.read("digits"), "digits", Reading(), Training(threads=2))
+    plan, *_ = choosing.make(gn.read("digits"), "digits", Reading(), Training(threads=2))
     assert (plan.recipe.threads, plan.notes[:1]) == (2, plan.notes[:1])
     assert not any("busy" in note for note in plan.notes)
 
@@ -120,9 +120,9 @@ def test_peaks_are_measured_once_and_again_when_asked(tmp_path, monkeypatch):
 def test_a_profiled_step_is_shared_out_among_what_it_does():
     net = "conv 8 3, batchnorm, relu, pool 2, conv 8 3, batchnorm, relu, fc"
     dataset = gn.read("digits")
-    plan, sides, _ = plans.make(dataset, "digits", Reading(), Training(net=net, epochs=500))
-    train, val, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
-    step = profile_steps(Trainer(plans.build(plan, dataset), train, val, plan.recipe))
+    plan, sides, _ = choosing.make(dataset, "digits", Reading(), Training(net=net, epochs=500))
+    train, val, _ = starting.loaders(plan, dataset, sides, torch.device("cpu"))
+    step = profile_steps(Trainer(starting.build(plan, dataset), train, val, plan.recipe))
     assert step.examples == -(-len(train.rows) // train.steps)
     assert step.seconds > 0
     assert sum(step.parts.values()) == pytest.approx(1)
@@ -133,7 +133,9 @@ def test_a_profiled_step_is_shared_out_among_what_it_does():
     assert list(step.parts.values()) == sorted(step.parts.values(), reverse=True)
 
 
-def test_bench_prints_the_peaks_and_the_parts_of_a_step(glassnet):
+def test_bench_prints_the_peaks_and_the_parts_of_a_step(glassnet, monkeypatch):
+    for name in ("WARM_UP", "MEASURED", "TIMED"):
+        monkeypatch.setattr(profile, name, (3, 0.1))
     said = glassnet("bench", "xo", "--net", "conv 4 3, relu, pool 2, fc")
     assert said.code == 0, said.err
     assert said.err == ""

@@ -20,9 +20,9 @@ def test_other_systems_are_left_alone(monkeypatch):
     assert keep_memory() is False
 
 
-def test_the_same_net_comes_out_with_it_and_without(glassnet, tmp_path):
+def test_the_same_net_comes_out_with_it_and_without(apart, tmp_path):
     quick = ("train", "digits", "--net", "conv 8 3, batchnorm, relu, pool 2, fc", "--epochs", 2, "--out")
-    assert glassnet(*quick, "with").code == 0
-    assert glassnet(*quick, "without", env={"GLASSNET_KEEP_MEMORY": "0"}).code == 0
+    assert apart(*quick, "with").code == 0
+    assert apart(*quick, "without", env={"GLASSNET_KEEP_MEMORY": "0"}).code == 0
     one, other = (tmp_path / name / "model.safetensors" for name in ("with", "without"))
     assert one.read_bytes() == other.read_bytes()

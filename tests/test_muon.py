@@ -6,7 +6,7 @@ import torch
 
 import glassnet as gn
 from glassnet.config import Reading, Training
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing, starting
 from glassnet.training.muon import NEWTON_SCHULZ, Muon, orthogonal
 from glassnet.training.trainer import Trainer
 
@@ -69,9 +69,9 @@ def test_two_steps_by_hand():
 def test_only_kernels_before_a_batch_norm_are_turned():
     net = "conv 8 3, batchnorm, relu, residual 8, pool 2, conv 8 3, relu, fc 16, relu, fc"
     dataset = gn.xo(count=100)
-    plan, sides, _ = plans.make(dataset, "xo", Reading(), Training(net=net))
-    train, held, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
-    trainer = Trainer(plans.build(plan, dataset), train, held, plan.recipe)
+    plan, sides, _ = choosing.make(dataset, "xo", Reading(), Training(net=net))
+    train, held, _ = starting.loaders(plan, dataset, sides, torch.device("cpu"))
+    trainer = Trainer(starting.build(plan, dataset), train, held, plan.recipe)
     adamw, muon = trainer.optimizers
     names = {id(p): name for name, p in trainer.net.named_parameters()}
     turned = {names[id(p)] for group in muon.param_groups for p in group["params"]}

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 def test_cifar10_small_trains_as_it_lies(real_data, glassnet):
     folder = real_data("cifar10-small")
-    answer = glassnet("train", folder, "--epochs", 6, "--out", "model", "--json", timeout=300)
+    answer = glassnet("train", folder, "--epochs", 6, "--out", "model", "--json")
     assert answer.code == 0, answer.err
     said = json.loads(answer.out)
     assert said["examples"] == {"train": 1350, "val": 150, "test": 500, "skipped": 0}
@@ -21,7 +21,7 @@ def test_cifar10_small_trains_as_it_lies(real_data, glassnet):
 
 
 def test_faces_and_cars_are_told_apart(real_data, glassnet):
-    answer = glassnet("train", real_data("faces-and-cars-64"), "--epochs", 2, "--json", timeout=300)
+    answer = glassnet("train", real_data("faces-and-cars-64"), "--epochs", 2, "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["classes"] == ["cars", "faces"]
     assert json.loads(answer.out)["test"]["accuracy"] >= 0.9

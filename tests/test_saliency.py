@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from glassnet.explaining.saliency import occlusion
+from glassnet.explaining.saliency import occlusion, pieces_of, stride_of
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import parse
 
@@ -58,6 +58,15 @@ def test_what_the_net_does_not_look_at_does_not_matter_and_what_speaks_against_i
     assert np.unravel_index(seen.argmax(), seen.shape) == (1, 1)
     assert np.unravel_index(seen.argmin(), seen.shape) == (6, 6)
     assert seen[1, 6] == seen[6, 1] == 0
+
+
+def test_pieces_of_a_volume_lie_half_apart_and_leave_no_place_out():
+    pieces = pieces_of((12, 12, 12), 3, stride_of(3, 3))
+    assert len(pieces) == 7**3, "along an axis they begin at -2, 0, 2, 4, 6, 8 and 10"
+    times = np.zeros((12, 12, 12), int)
+    for piece in pieces:
+        times[piece] += 1
+    assert (times.min(), times.max()) == (1, 2**3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 3), (1, 40, 2), (1, 5)])

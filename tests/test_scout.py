@@ -6,7 +6,7 @@ import torch
 
 from glassnet.config import Reading, Training
 from glassnet.data.dataset import NOT_GIVEN, Dataset, Names, Preparation, Samples
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing
 from glassnet.nets import zoo
 from glassnet.nets.text import measure, total
 from glassnet.training.recipe import easy_epochs
@@ -36,7 +36,7 @@ def stripes(noise, shuffled=False, count=COUNT, side=24):
 
 
 def planned(dataset, **settings):
-    return plans.make(dataset, "", Reading(), Training(**settings))[0]
+    return choosing.make(dataset, "", Reading(), Training(**settings))[0]
 
 
 def test_pictures_told_apart_at_a_glance_get_a_small_net_and_few_epochs():

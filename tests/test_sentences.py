@@ -18,6 +18,7 @@ from glassnet.data.dataset import TRAIN, Preparation
 from glassnet.data.kind import Unreadable
 from glassnet.data.split import split
 from glassnet.doors import plan as plans
+from glassnet.doors import starting
 from glassnet.doors.plan import read_plan
 from glassnet.doors.run import Stop, run
 from glassnet.errors import Interrupted
@@ -30,7 +31,7 @@ from glassnet.nets import vectors
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import measure, parse
 from glassnet.training import evidence
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 GOOD, BAD = ("a fine warm film", "truly moving", "i loved it"), ("a dull cold film", "truly boring", "i hated it")
 FILLER = ("the plot", "some actors", "last night", "in the end", "it runs two hours", "with music")
@@ -103,7 +104,7 @@ def test_a_table_of_texts_is_read_as_sentences(tmp_path):
 def test_the_words_are_those_of_the_training_examples_alone(tmp_path):
     dataset = gn.read(reviews(tmp_path / "r.csv"))
     rows = split(dataset, 0).rows(TRAIN)
-    fitted = plans.fitted(dataset, 0)
+    fitted = starting.fitted(dataset, 0)
     known = set(str(fitted.preparation.settings["words"]).split("\n")) - {"", "\ufffd"}
     assert known == {word for row in rows for word in sentences.tokens(dataset.samples.names[int(row)])}
     other = next(i for i in range(240) if i not in rows)

@@ -64,8 +64,8 @@ def short(monkeypatch):
 
 
 def test_order_matters_in_pictures_of_edges(monkeypatch):
-    limit(monkeypatch, gains=3, steps=150)
-    found = gn.check(edges())
+    limit(monkeypatch, steps=60)
+    found = gn.check(edges(240))
     assert found.order == "matters" and found.fits and found.p == 0.05
     assert found.drop.low > 0.1
     assert found.scores["ConvNet"] > max(found.scores[name] for name in ("trees", "logistic regression")) + 0.1
@@ -73,7 +73,7 @@ def test_order_matters_in_pictures_of_edges(monkeypatch):
 
 
 def test_order_is_nothing_in_columns_and_the_best_competitor_is_named(monkeypatch):
-    limit(monkeypatch, gains=3, asked=0)
+    limit(monkeypatch, steps=30, asked=0)
     found = gn.check(columns())
     assert found.p > 0.05 and found.order in ("nothing", "unclear") and not found.fits
     assert found.best in found.verdict and found.best in found.scores

@@ -12,6 +12,7 @@ from glassnet.config import Reading, Training
 from glassnet.data import kinds
 from glassnet.data.dataset import TEST, TRAIN
 from glassnet.data.split import split
+from glassnet.doors import choosing, starting
 from glassnet.doors import plan as plans
 from glassnet.training import recipe as recipes
 from glassnet.training.answers import answers, autocast
@@ -23,9 +24,9 @@ NET = "conv 8 3, batchnorm, relu, pool 2, dropout 0.2, conv 8 3, relu, fc 16, re
 def trainer_of(name="digits", **settings):
     dataset = kinds.read(name)
     chosen = {"net": NET, "epochs": 2, "batch": 128, **settings}
-    plan, sides, _ = plans.make(dataset, name, Reading(), Training(**chosen))
-    train, held, test = plans.loaders(plan, dataset, sides, torch.device("cpu"))
-    return Trainer(plans.build(plan, dataset), train, held, plan.recipe), test
+    plan, sides, _ = choosing.make(dataset, name, Reading(), Training(**chosen))
+    train, held, test = starting.loaders(plan, dataset, sides, torch.device("cpu"))
+    return Trainer(starting.build(plan, dataset), train, held, plan.recipe), test
 
 
 def weights(net):
@@ -178,24 +179,24 @@ def uneven(counts):
 
 
 def test_uneven_classes_weigh_by_one_over_the_root_of_their_number_and_it_is_said():
-    plan, sides, _ = plans.make(uneven([400, 100]), "uneven", Reading(), Training(net="fc", epochs=1))
+    plan, sides, _ = choosing.make(uneven([400, 100]), "uneven", Reading(), Training(net="fc", epochs=1))
     counts, weight = sides.counts[TRAIN], plan.recipe.class_weight
     assert weight is not None
     assert weight[1] / weight[0] == pytest.approx(math.sqrt(counts[0] / counts[1]))
     assert (np.array(weight) * counts).sum() == pytest.approx(counts.sum())
     assert any("uneven classes" in note for note in plan.notes)
-    assert plans.make(uneven([260, 240]), "even", Reading(), Training(net="fc"))[0].recipe.class_weight is None
+    assert choosing.make(uneven([260, 240]), "even", Reading(), Training(net="fc"))[0].recipe.class_weight is None
 
 
 def test_digits_are_not_mirrored_and_the_reason_is_measured():
-    plan, *_ = plans.make(kinds.read("digits"), "digits", Reading(), Training())
+    plan, *_ = choosing.make(kinds.read("digits"), "digits", Reading(), Training())
     assert not plan.recipe.augmentation.mirror_x
     assert not plan.recipe.augmentation.mirror_y
     assert any("mirrored" in note for note in plan.notes)
 
 
 def test_augmentation_can_be_switched_off():
-    plan, *_ = plans.make(kinds.read("digits"), "digits", Reading(), Training(augment=False))
+    plan, *_ = choosing.make(kinds.read("digits"), "digits", Reading(), Training(augment=False))
     assert plan.recipe.augmentation.is_still
 
 
@@ -206,12 +207,12 @@ def test_many_examples_are_seen_fewer_times(examples, epochs):
 
 def test_minutes_choose_the_epochs_that_fit_and_say_so():
     dataset = kinds.read("digits")
-    tiny, sides, _ = plans.make(dataset, "digits", Reading(), Training(net=NET, minutes=0.0005))
+    tiny, sides, _ = choosing.make(dataset, "digits", Reading(), Training(net=NET, minutes=0.0005))
     assert tiny.recipe.epochs == 1
     assert 0 < tiny.recipe.examples < sides.counts[TRAIN].sum()
-    train, *_ = plans.loaders(tiny, dataset, sides, torch.device("cpu"))
+    train, *_ = starting.loaders(tiny, dataset, sides, torch.device("cpu"))
     assert sum(len(batch.rows) for batch in train.shuffled(0)) == tiny.recipe.examples
-    ample, *_ = plans.make(dataset, "digits", Reading(), Training(net=NET, minutes=500, epochs=3))
+    ample, *_ = choosing.make(dataset, "digits", Reading(), Training(net=NET, minutes=500, epochs=3))
     assert ample.recipe.epochs == 3
     assert "fit into 500 minutes" in ample.notes[-1]
 
@@ -219,14 +220,14 @@ def test_minutes_choose_the_epochs_that_fit_and_say_so():
 def test_a_plan_survives_its_file(tmp_path):
     dataset = kinds.read("digits")
     (tmp_path / "checkpoints").mkdir()
-    plan, *_ = plans.make(dataset, "digits", Reading(size=8), Training(net=NET, epochs=2, seed=5))
+    plan, *_ = choosing.make(dataset, "digits", Reading(size=8), Training(net=NET, epochs=2, seed=5))
     plan.write(tmp_path)
     assert plans.read_plan(tmp_path) == plan
 
 
 def test_a_plan_does_not_go_on_with_other_data():
     dataset = kinds.read("digits")
-    plan, *_ = plans.make(dataset, "digits", Reading(), Training(net=NET))
+    plan, *_ = choosing.make(dataset, "digits", Reading(), Training(net=NET))
     samples = dataclasses.replace(dataset.samples, digest=dataset.samples.digest + np.uint64(1))
     with pytest.raises(gn.GlassnetError, match="not what this training began with"):
         plans.take_up(plan, dataclasses.replace(dataset, samples=samples))

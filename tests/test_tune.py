@@ -20,8 +20,7 @@ import glassnet as gn
 from glassnet.config import Reading, Training, read_toml
 from glassnet.data.dataset import TEST
 from glassnet.data.split import split
-from glassnet.doors import cli
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing, cli
 from glassnet.doors.run import Stop
 from glassnet.doors.trials import Ground
 from glassnet.doors.tuning import Tried, Trying, Wanted
@@ -262,12 +261,12 @@ def test_what_is_set_is_not_searched(letters, tmp_path):
 
 
 def test_a_trial_s_plan_is_the_one_that_train_makes_of_its_settings(letters):
-    plan, sides, machine = plans.make(letters, "", Reading(), Training(threads=1))
+    plan, sides, machine = choosing.make(letters, "", Reading(), Training(threads=1))
     ground = Ground(letters, sides, machine, plan)
     values = {**ground.first()[1][1], "epochs": 7, "batch": 64, "learning_rate": 0.03, "augment": False}
     for augment in (True, False):
         tried, _ = ground.planned(Asked(1, values | {"augment": augment}, "", None), np.inf)
-        made, _, _ = plans.make(letters, "", Reading(), tried.settings)
+        made, _, _ = choosing.make(letters, "", Reading(), tried.settings)
         assert replace(made, notes=()) == tried
 
 

@@ -11,10 +11,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import glassnet as gn
-from glassnet.config import Training
+from glassnet.config import Reading, Training
 from glassnet.data import kinds
 from glassnet.data.listing import list_folder
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing, timing
 from glassnet.doors.cli import run as glassnet
 from glassnet.doors.model import Model
 from glassnet.doors.run import Finished, run
@@ -22,7 +22,7 @@ from glassnet.errors import GlassnetError
 from glassnet.nets import belief, zoo
 from glassnet.nets.text import parse
 from glassnet.training.completion import hidden_errors, mean
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 NET = "whiten 1, rbm 12 4, probpool 2, rbm 8 3, probpool 2, batchnorm, fc"
 PNG = frozenset([".png"])
@@ -166,11 +166,11 @@ def test_too_few_examples_are_refused(tmp_path):
 @pytest.mark.parametrize("minutes", [0.02, 1000.0])
 def test_minutes_shorten_or_draw_out_the_machines_alike(minutes):
     dataset = gn.read("digits")
-    plan, _, _ = plans.make(dataset, "digits", plans.Reading(), Training(net=NET, minutes=minutes, threads=1))
+    plan, _, _ = choosing.make(dataset, "digits", Reading(), Training(net=NET, minutes=minutes, threads=1))
     trainer = next(run(dataset, Training(net=NET, minutes=minutes, threads=1))).trainer
     machines = [phase.steps for phase in trainer.phases if not phase.has_labels]
     if minutes > 1:
-        assert plan.recipe.patience == plans.MOST_TIMES and machines == [1000, 500]
+        assert plan.recipe.patience == timing.MOST_TIMES and machines == [1000, 500]
     else:
         assert plan.recipe.patience < 1 and machines[0] < 200
     assert any("times the usual steps" in note for note in plan.notes)

@@ -251,7 +251,7 @@ def test_a_folder_in_the_hubs_layout_says_how_its_input_is_normalised(tmp_path):
         assert (given.normalisation.mean, given.normalisation.std, given.side) == ((0.5,) * 3, (0.25,) * 3, 48)
 
 
-def test_a_hub_id_is_taken_from_the_hubs_own_cache_without_a_network(glassnet, pets, tmp_path):
+def test_a_hub_id_is_taken_from_the_hubs_own_cache_without_a_network(apart, pets, tmp_path):
     pytest.importorskip("huggingface_hub", reason="needs the hub extra")
     repository = tmp_path / "hub" / "hub" / "models--timm--small.a1_in1k"
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -260,10 +260,10 @@ def test_a_hub_id_is_taken_from_the_hubs_own_cache_without_a_network(glassnet, p
     (repository / "refs" / "main").write_text(commit)
     offline = {"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
     words = ("train", pets, "--epochs", 1, "--out", "m", "--weights")
-    done = glassnet(*words, "timm/small.a1_in1k", env=offline)
+    done = apart(*words, "timm/small.a1_in1k", env=offline)
     assert done.code == 0, done.err
     assert json.loads((tmp_path / "m" / "config.json").read_text())["normalisation"]["mean"] == [0.5] * 3
-    missing = glassnet("train", pets, "--weights", "timm/other", env=offline)
+    missing = apart("train", pets, "--weights", "timm/other", env=offline)
     assert missing.code == 2
     assert missing.err.startswith("timm/other: the hub did not give it")
     assert missing.err.count("\n") == 1

@@ -6,7 +6,7 @@ import torch
 
 import glassnet as gn
 from glassnet.config import Reading, Training
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing, starting
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import parse
 from glassnet.training.whitening import can_be_whitened, whiten
@@ -44,13 +44,13 @@ def test_a_layer_without_just_that_room_is_left_alone():
 
 def test_a_training_begins_with_it_the_same_each_time(pets):
     dataset = gn.read(pets)
-    plan, sides, _ = plans.make(dataset, "", Reading(), Training(net="conv 24 2 valid, gelu, mean, fc"))
+    plan, sides, _ = choosing.make(dataset, "", Reading(), Training(net="conv 24 2 valid, gelu, mean, fc"))
     nets = []
     for _ in range(2):
-        train, *_ = plans.loaders(plan, dataset, sides, torch.device("cpu"))
-        net = plans.build(plan, dataset)
+        train, *_ = starting.loaders(plan, dataset, sides, torch.device("cpu"))
+        net = starting.build(plan, dataset)
         before = net.get_submodule("conv1").weight.detach().clone()
-        plans.begin(net, plan, train)
+        starting.begin(net, plan, train)
         nets.append(net.get_submodule("conv1").weight.detach().clone())
     assert not torch.equal(before, nets[0])
     assert torch.equal(*nets)

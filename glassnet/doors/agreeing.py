@@ -8,6 +8,7 @@ from glassnet.config import Reading, Training
 from glassnet.data.dataset import TRAIN, Dataset
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
+from glassnet.doors import choosing, starting, timing
 from glassnet.doors import plan as plans
 from glassnet.doors.plan import Plan
 from glassnet.errors import GlassnetError
@@ -29,11 +30,11 @@ def agree(
     if cluster.is_alone:
         if stored is not None:
             return stored, *plans.take_up(stored, dataset)
-        return plans.make(dataset, source, reading, settings)
+        return choosing.make(dataset, source, reading, settings)
 
     def first() -> dict[str, object]:
         if stored is None:
-            plan, sides, machine = plans.make(dataset, source, reading, settings, timed=False, sharing=sharing)
+            plan, sides, machine = choosing.make(dataset, source, reading, settings, timed=False, sharing=sharing)
         else:
             plan, (sides, machine) = stored, plans.take_up(stored, dataset)
         _refuse_too_many(plan, sides, cluster)
@@ -51,8 +52,8 @@ def agree(
 def _in_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cluster: Cluster) -> Plan:
     """The plan as --minutes lets it be: measured in the steps that all take together, or by the first alone."""
     if not zoo.named_belief(plan.net):
-        return plans.in_minutes(plan, dataset, sides, machine, cluster)
-    told = cluster.led(lambda: asdict(plans.in_minutes(plan, dataset, sides, machine)))
+        return timing.in_minutes(plan, dataset, sides, machine, cluster)
+    told = cluster.led(lambda: asdict(timing.in_minutes(plan, dataset, sides, machine)))
     assert isinstance(told, dict), "as it was sent"
     return plans.from_json(told)
 
@@ -67,7 +68,7 @@ def threads_of(plan: Plan, cluster: Cluster) -> int:
 
 def begin(net: ConvNet, plan: Plan, train: Loader, cluster: Cluster) -> None:
     """Gives the net of every process what the first one's begins with; no other needs the file of --weights."""
-    cluster.together(lambda: plans.begin(net, plan, train) if cluster.world.is_first else None)
+    cluster.together(lambda: starting.begin(net, plan, train) if cluster.world.is_first else None)
     if not cluster.is_alone:
         net.load_state_dict(cluster.given(net.state_dict()))
 

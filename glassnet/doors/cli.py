@@ -11,14 +11,11 @@ import click
 from glassnet import __version__
 from glassnet.config import Detecting, Reading, Training
 from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
+from glassnet.doors.ending import ended
 from glassnet.doors.folder import refuse_no_model, refuse_nothing_to_ask
+from glassnet.doors.making import make
 from glassnet.doors.options import PATH, as_json, data_argument, model_argument, out_option, settings, whole_number
-from glassnet.errors import Elsewhere, GlassnetError, Interrupted
-from glassnet.words import clipped
 from glassnet.world import world
-
-ACCENT = "\x1b[38;2;245;138;182m"
-PLAIN = "\x1b[0m"
 
 
 @click.group(epilog="Begin with: glassnet train xo", no_args_is_help=False)
@@ -260,57 +257,7 @@ def serve(model: Path | None, host: str, port: int, json: bool) -> None:
     work.serve(model, host, port, json)
 
 
-@glassnet.group(no_args_is_help=False)
-def make() -> None:
-    """Make data: glassnet make xo OUT, glassnet make shards DATA OUT."""
-
-
-@make.command("xo")
-@click.argument("out", type=PATH)
-@whole_number("count", 2, "Pictures in all.", 2000)
-@whole_number("size", 5, "Pixels a side.", 9)
-@click.option("--translate", metavar="RANGE", help="Shift in pixels: 1.5 for -1.5:1.5, or LOW:HIGH.")
-@click.option("--scale", metavar="RANGE", help="Size: 0.8 for just that, or LOW:HIGH.")
-@click.option("--rotate", metavar="RANGE", help="Degrees: 45 for -45:45, or LOW:HIGH.")
-@click.option("--weight", metavar="RANGE", help="Stroke in pixels: 1 for just that, or LOW:HIGH.")
-@whole_number("seed", 0, "The same seed gives the same pictures.", 0)
-@as_json
-def make_xo(
-    out: Path,
-    count: int,
-    size: int,
-    translate: str | None,
-    scale: str | None,
-    rotate: str | None,
-    weight: str | None,
-    seed: int,
-    json: bool,
-) -> None:
-    """The slides' X's and O's as class folders of PNGs in a new folder OUT.
-
-    With all four trickier cases, unless a knob says else.
-    """
-    from glassnet.doors.commands import make as work
-
-    work.make_xo(out, count, size, (translate, scale, rotate, weight), seed, json)
-
-
-@make.command("shards")
-@data_argument
-@click.argument("out", type=PATH)
-@whole_number("size-mb", 1, "Megabytes of a shard, at most.", 256, 1_000_000)
-@settings(Reading)
-@as_json
-def make_shards(data: str, out: Path, size_mb: int, reading: Reading, json: bool) -> None:
-    """DATA's files as .tar shards in a new folder OUT, as WebDataset has them.
-
-    DATA is a folder of class folders, or a table that names files. A shard holds
-    cat/1.png and its class's number, cat/1.cls; classes.txt names the classes.
-    """
-    refuse_missing(data)
-    from glassnet.doors.commands import make as work
-
-    work.make_shards(data, out, size_mb, reading, json)
+glassnet.add_command(make)
 
 
 def main() -> None:
@@ -328,54 +275,4 @@ def run(arguments: list[str]) -> int:
     from glassnet.doors.signals import polite_termination
 
     polite_termination()
-    try:
-        result = glassnet.main(arguments or ["--help"], prog_name="glassnet", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except Elsewhere as silent:
-        return silent.exit_code
-    except Interrupted as stop:
-        if not world().is_first:
-            return stop.exit_code
-        _say(("^C " if stop.exit_code == 130 else "") + stop.found)
-        if stop.saved:
-            print(f"saved   {stop.saved}\nnext    {stop.command}", file=sys.stderr)
-        return stop.exit_code
-    except GlassnetError as error:
-        _say(str(error), len(error.place) + 1)
-        return error.exit_code
-    except click.ClickException as error:
-        _say(_usage(error))
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        _say("^C stopped before there was anything to lose.")
-        return 130
-    except Exception as error:
-        if os.environ.get("GLASSNET_TRACEBACK"):
-            raise
-        return _unforeseen(error)
-
-
-def _unforeseen(error: Exception) -> int:
-    """One line for what nobody wrote a line for: a path that the system refuses, or a fault of ours."""
-    if isinstance(error, OSError) and isinstance(error.filename, str):
-        _say(str(GlassnetError(clipped(error.filename), found=str(error.strerror), fix="Check the path")))
-        return 2
-    what = clipped(" ".join(str(error).split()), 300)
-    _say(f"glassnet has a fault: {type(error).__name__}: {what}. GLASSNET_TRACEBACK=1 shows where; please report it.")
-    return 1
-
-
-def _usage(error: click.ClickException) -> str:
-    """A wrong flag or argument in one line, with the command to ask for help."""
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "glassnet"
-    message = " ".join(error.format_message().split()).rstrip(".?")
-    return f"{command}: {message[:1].lower()}{message[1:]}. All it takes: {command} --help"
-
-
-def _say(line: str, marked: int = 0) -> None:
-    """One line on standard error; on a terminal its first `marked` letters in the accent colour."""
-    line = line.encode("utf-8", "replace").decode("utf-8")
-    if marked and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
-        line = f"{ACCENT}{line[:marked]}{PLAIN}{line[marked:]}"
-    print(line, file=sys.stderr)
+    return ended(lambda: glassnet.main(arguments or ["--help"], prog_name="glassnet", standalone_mode=False))

@@ -9,7 +9,7 @@ from dataclasses import fields
 from glassnet.data.dataset import SPLITS
 from glassnet.training.evaluate import figures
 from glassnet.training.outcome import Outcome, Trained, Unlabelled
-from glassnet.training.trainer import Epoch
+from glassnet.training.progress import Epoch
 
 
 def examples(outcome: Trained) -> dict[str, int]:

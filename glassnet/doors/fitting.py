@@ -5,7 +5,7 @@ A training that a program asks for over and over: the machine's peaks aren't mea
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import torch
 
@@ -15,12 +15,13 @@ from glassnet.data.dataset import TRAIN, VAL, Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
+from glassnet.doors import choosing, starting
 from glassnet.doors import plan as plans
 from glassnet.doors.card import Card
 from glassnet.doors.figures import history
 from glassnet.doors.judging import settle
 from glassnet.doors.model import Model
-from glassnet.doors.plan import Plan
+from glassnet.doors.plan import Plan, card_of
 from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
 from glassnet.training.evaluate import figures, report
@@ -37,9 +38,9 @@ def fit(dataset: Dataset, settings: Training, share: float) -> Model:
     plan, machine = _plan(dataset, settings, sides)
     with using(plan.recipe.threads):
         device = torch.device(machine.device)
-        train, held, _ = plans.loaders(plan, dataset, sides, device)
-        net = plans.build(plan, dataset)
-        plans.begin(net, plan, train)
+        train, held, _ = starting.loaders(plan, dataset, sides, device)
+        net = starting.build(plan, dataset)
+        starting.begin(net, plan, train)
         trainer = _trained(Trainer(net, train, held, plan.recipe))
         card = _card(plan, dataset, sides, trainer, machine)
         told, seen = history(tuple(trainer.history)), dataset.samples.digest
@@ -99,7 +100,7 @@ def _plan(dataset: Dataset, settings: Training, sides: Split) -> tuple[Plan, Mac
         machine = look_at_machine(device)
     net = settings.net or ("" if KINDS[dataset.kind].ordered or settings.weights else ROWS)
     chosen = replace(settings, net=net or None, threads=settings.threads or cores)
-    plan = plans.choose(dataset, "", Reading(), chosen, sides, machine)
+    plan = choosing.choose(dataset, "", Reading(), chosen, sides, machine)
     cost = text.total(text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes)))
     light = cost.multiply_adds * plan.recipe.batch <= LIGHT
     recipe = replace(plan.recipe, threads=settings.threads or (1 if light else cores))
@@ -108,34 +109,10 @@ def _plan(dataset: Dataset, settings: Training, sides: Split) -> tuple[Plan, Mac
 
 def _card(plan: Plan, dataset: Dataset, sides: Split, trainer: Trainer[Loader], machine: Machine) -> Card:
     counts = {"train": int(sides.counts[TRAIN].sum()), "val": int(sides.counts[VAL].sum()), "test": 0, "skipped": 0}
-    return Card(
-        kind=dataset.kind,
-        classes=dataset.classes,
-        net=plan.net,
-        preparation=dataset.preparation,
-        normalisation=plan.normalisation,
-        full_scale=dataset.full_scale,
-        both_ways=plan.recipe.both_ways,
-        seed=plan.recipe.seed,
-        training={
-            "settings": asdict(plan.settings),
-            "recipe": asdict(plan.recipe),
-            "epochs": len(trainer.history),
-            "best_epoch": trainer.best_epoch,
-            "temperature": 1.0,
-            "machine": asdict(machine),
-            "torch": torch.__version__,
-        },
-        data={
-            "name": dataset.name,
-            "source": plan.source,
-            "reading": asdict(plan.reading),
-            "fingerprint": plan.fingerprint,
-            "examples": counts,
-        },
-    )
+    epochs = len(trainer.history), trainer.best_epoch
+    return card_of(plan, dataset, dataset.classes, machine, epochs, 1.0, {"examples": counts})
 
 
 def _facts(value: object) -> dict[str, object]:
-    assert isinstance(value, dict), "written by _card"
+    assert isinstance(value, dict), "written by card_of"
     return value

@@ -13,7 +13,8 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import KINDS
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
-from glassnet.doors.plan import Plan, classes_of
+from glassnet.doors.plan import Plan
+from glassnet.doors.starting import classes_of
 from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays
@@ -23,9 +24,10 @@ from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.cluster import APART, Cluster
 from glassnet.training.completion import MOST, rebuilding
 from glassnet.training.evaluate import Report, report
-from glassnet.training.familiarity import Noted, Views, alarms, gathered, learn
+from glassnet.training.familiarity import alarms, learn
 from glassnet.training.machine import Machine
 from glassnet.training.outcome import Outcome, Trained, Unlabelled
+from glassnet.training.seeing import Noted, Views, gathered
 from glassnet.training.trainer import Trainer
 
 
@@ -39,7 +41,7 @@ class Judging:
 
 @dataclass(frozen=True)
 class Settled:
-    """What held-out examples say of a trained net. heat: what its votes were divided by. views: see familiarity."""
+    """What held-out examples say of a trained net. heat: what its votes were divided by. views: see training/seeing."""
 
     logits: Tensor
     y: Tensor

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from glassnet.config import Reading, Training
 from glassnet.data import xo as generator
 from glassnet.data.dataset import Dataset
-from glassnet.data.kinds import KINDS
 from glassnet.data.xo import Range
 from glassnet.doors.card import read_card
 from glassnet.doors.detection.explained import explained_steps
@@ -26,19 +25,16 @@ from glassnet.doors.material import choose, find_material, refuse_detector, refu
 from glassnet.doors.model import BATCH, Model
 from glassnet.doors.optional import USUAL_MINUTES, refuse_no_optuna
 from glassnet.doors.run import Finished, run
+from glassnet.doors.why import explain_input
 from glassnet.errors import GlassnetError
-from glassnet.explaining import images
 from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.explaining.explanation import Explanation
-from glassnet.explaining.explanation import explain as explain_net
 from glassnet.explaining.features import Asked, Features
 from glassnet.explaining.features import Progress as FeaturesProgress
 from glassnet.explaining.features import find as find_features
 from glassnet.explaining.inline import dataset_inline
-from glassnet.explaining.scene import Scene
 from glassnet.nets import zoo
 from glassnet.steps import finish
-from glassnet.training.familiarity import of_windows
 from glassnet.training.suitability import Suitability, examine
 
 if TYPE_CHECKING:
@@ -253,49 +249,3 @@ def features_steps(
     return find_features(
         Asked(model.name, named, about, model.net, card.classes, card.normalisation, model.look, dataset, rows, y, seed)
     )
-
-
-def scene_of(model: Model, one: Input) -> Scene:
-    """An example that was asked about as a person meets it."""
-    assert one.x is not None, "it could be read"
-    card, kind = model.card, KINDS[model.card.kind]
-    return Scene(
-        kind.picture(one.x, card.preparation),
-        kind.axes(card.preparation, one.x),
-        bool(card.preparation.settings.get("ink")),
-        images.sound(kind, Path(one.name)) if Path(one.name).is_file() else "",
-        kind.one,
-        kind.piece,
-        kind.looked_up,
-    )
-
-
-def explain_input(
-    model: Model, one: Input, right: str | None = None, scene: Scene | None = None, covered: bool = True
-) -> Explanation:
-    """The same, of an example that is read already. right: one of the model's classes, or None.
-
-    scene: as a person meets it, where that isn't a file. covered: whether pieces are covered, which takes long.
-    """
-    assert one.x is not None, "it could be read"
-    scene, card = scene or scene_of(model, one), model.card
-    name = one.name if one.windows is None else f"{one.name} (its loudest part)"
-    looks = model.look(one.x[None])
-    _, strange = model.answer_of(one.x[None] if one.windows is None else one.windows)
-    found = explain_net(
-        model.net,
-        model.classes,
-        one.x,
-        looks,
-        name,
-        model.name,
-        model.tested,
-        scene,
-        card.both_ways,
-        right=None if right is None else card.classes.index(right),
-        criterion=model.criterion,
-        temperature=model.temperature,
-        covered=covered,
-        chances=card.unlabelled,
-    )
-    return replace(found, strangeness=None if strange is None else of_windows(strange.tolist()))

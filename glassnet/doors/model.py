@@ -29,7 +29,8 @@ from glassnet.nets.convnet import ConvNet
 from glassnet.nets.network import BothWays, Criterion
 from glassnet.nets.text import parse
 from glassnet.training.evaluate import softmax
-from glassnet.training.familiarity import Familiarity, of_windows, views_of, voting
+from glassnet.training.familiarity import Familiarity, of_windows
+from glassnet.training.seeing import views_of, voting
 from glassnet.words import counted, interval, percent
 
 BATCH = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,14 @@ from glassnet.config import Reading, Training
 from glassnet.data.dataset import TRAIN, VAL, Dataset
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
-from glassnet.doors import agreeing
+from glassnet.doors import agreeing, starting
 from glassnet.doors import folder as layout
-from glassnet.doors import plan as plans
-from glassnet.doors.card import Card
 from glassnet.doors.examples import FOLDER, KEY, test_files, write_examples
 from glassnet.doors.figures import examples, history, metrics
 from glassnet.doors.folder import CHECKPOINTS
 from glassnet.doors.judging import Judging, judge
 from glassnet.doors.model import Model
-from glassnet.doors.plan import Plan
+from glassnet.doors.plan import Plan, card_of
 from glassnet.doors.readme import readme
 from glassnet.errors import Interrupted
 from glassnet.explaining.hierarchy_picture import draws, hierarchy_picture
@@ -38,7 +36,8 @@ from glassnet.training.cluster import APART, Cluster
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.outcome import Outcome, Unlabelled
-from glassnet.training.trainer import Progress, Trainer
+from glassnet.training.progress import Progress
+from glassnet.training.trainer import Trainer
 from glassnet.world import launch
 
 
@@ -99,22 +98,22 @@ def run(
     Finished.
     """
     keep_memory()
-    dataset = plans.fitted(dataset, (stored.settings if stored else settings).seed)
+    dataset = starting.fitted(dataset, (stored.settings if stored else settings).seed)
     plan, sides, machine = agreeing.agree(dataset, source, reading or Reading(), settings, stored, cluster)
     with ExitStack() as held:
         held.enter_context(using(agreeing.threads_of(plan, cluster)))
         cluster.together(lambda: _open(out, plan, held))
-        train, val, test = plans.loaders(plan, dataset, sides, torch.device(machine.device), cluster.world)
+        train, val, test = starting.loaders(plan, dataset, sides, torch.device(machine.device), cluster.world)
         checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
         snapshot, notes = checkpoints.latest() if checkpoints else (None, ())
         snapshot = cluster.shared(snapshot)
-        net = plans.build(plan, dataset)
+        net = starting.build(plan, dataset)
         if snapshot is None:
             agreeing.begin(net, plan, train, cluster)
         trainer = Trainer(net, train, val, plan.recipe, dataset.has_labels, cluster)
         if snapshot is not None:
             trainer.restore(snapshot)
-        rows = text.measure(text.parse(plan.net), dataset.shape, len(plans.classes_of(plan.net, dataset)))
+        rows = text.measure(text.parse(plan.net), dataset.shape, len(starting.classes_of(plan.net, dataset)))
         try:
             cluster.look_up()
             told, went_on = (*plan.notes, *notes), stored is not None
@@ -175,34 +174,10 @@ def _interrupted(
 def _model(outcome: Outcome | Unlabelled, plan: Plan) -> Model:
     dataset, sides = outcome.dataset, outcome.split
     known = (sides.side == TRAIN) | (sides.side == VAL)
-    card = Card(
-        kind=dataset.kind,
-        classes=outcome.classes,
-        net=plan.net,
-        preparation=dataset.preparation,
-        normalisation=plan.normalisation,
-        full_scale=dataset.full_scale,
-        both_ways=plan.recipe.both_ways,
-        seed=plan.recipe.seed,
-        unlabelled=not dataset.has_labels,
-        training={
-            "settings": asdict(plan.settings),
-            "recipe": asdict(plan.recipe),
-            "epochs": len(outcome.history),
-            "best_epoch": outcome.best_epoch,
-            "temperature": outcome.temperature if isinstance(outcome, Outcome) else 1.0,
-            "machine": asdict(outcome.machine),
-            "torch": torch.__version__,
-        },
-        data={
-            "name": dataset.name,
-            "source": plan.source,
-            "reading": asdict(plan.reading),
-            "fingerprint": plan.fingerprint,
-            "examples": examples(outcome),
-            KEY: test_files(outcome),
-        },
-    )
+    heat = outcome.temperature if isinstance(outcome, Outcome) else 1.0
+    data = {"examples": examples(outcome), KEY: test_files(outcome)}
+    epochs = len(outcome.history), outcome.best_epoch
+    card = card_of(plan, dataset, outcome.classes, outcome.machine, epochs, heat, data)
     seen = np.unique(dataset.samples.digest[known])
     told = history(outcome.history)
     return Model(outcome.net.eval(), card, metrics(outcome), told, seen, familiar=outcome.familiar)

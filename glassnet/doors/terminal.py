@@ -20,7 +20,7 @@ from glassnet.doors.screen import ACCENT, WIDTH, Redrawn, fact
 from glassnet.nets.text import operations, total
 from glassnet.training.machine import Machine
 from glassnet.training.outcome import Outcome, Trained, Unlabelled
-from glassnet.training.trainer import Epoch, Progress
+from glassnet.training.progress import Epoch, Progress
 from glassnet.words import counted, duration, large, percent
 
 BARS = "▁▂▃▄▅▆▇█"

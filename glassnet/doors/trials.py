@@ -17,7 +17,7 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.kind import Augmentation
 from glassnet.data.kinds import KINDS
 from glassnet.data.split import Split
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing, starting, timing
 from glassnet.doors.plan import Plan
 from glassnet.errors import GlassnetError
 from glassnet.nets import text
@@ -25,7 +25,8 @@ from glassnet.nets.text import Spec
 from glassnet.training import knobs
 from glassnet.training.knobs import RECIPE, Knob, Values
 from glassnet.training.machine import Machine, using
-from glassnet.training.trainer import Epoch, Progress, Trainer
+from glassnet.training.progress import Epoch, Progress
+from glassnet.training.trainer import Trainer
 from glassnet.training.tune import Asked, Search, Trial
 
 MOST_TIMES = 20  # multiply-adds of a net that is tried, as a multiple of the default's, where there is time
@@ -110,7 +111,7 @@ class Ground:
             plan = _varied(self, spec, values)
         if math.isfinite(limit_s):
             with using(plan.recipe.threads):
-                each = plans.seconds_an_epoch(plan, self.dataset, self.sides, self.machine, limit_s * MEASURED)
+                each = timing.seconds_an_epoch(plan, self.dataset, self.sides, self.machine, limit_s * MEASURED)
             plan = with_epochs(plan, max(1, min(plan.recipe.epochs, int(limit_s / each))))
         return plan, values
 
@@ -138,7 +139,7 @@ def _varied(ground: Ground, spec: Spec, values: Mapping[str, Value]) -> Plan:
         augment=not still,
     )  # fmt: skip
     rows = text.measure(spec, ground.dataset.shape, len(ground.dataset.classes))
-    recipe, settings, _ = plans.with_threads(recipe, settings, ground.machine, rows)
+    recipe, settings, _ = choosing.with_threads(recipe, settings, ground.machine, rows)
     settings = replace(settings, threads=recipe.threads or None)  # so that it can be done again, bit for bit
     return replace(plan, settings=settings, net=str(spec), recipe=recipe, notes=())
 
@@ -152,9 +153,9 @@ def training(
     state, why = "complete", ""
     device = torch.device(ground.machine.device)
     with using(plan.recipe.threads):
-        train, held, _ = plans.loaders(plan, ground.dataset, ground.sides, device)
-        net = plans.build(plan, ground.dataset)
-        plans.begin(net, plan, train)
+        train, held, _ = starting.loaders(plan, ground.dataset, ground.sides, device)
+        net = starting.build(plan, ground.dataset)
+        starting.begin(net, plan, train)
         trainer = Trainer(net, train, held, plan.recipe)
         try:
             for progress in trainer.run():

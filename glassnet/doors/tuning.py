@@ -18,6 +18,7 @@ from pathlib import Path
 from glassnet import files
 from glassnet.config import Reading, Training, flag
 from glassnet.data.dataset import Dataset
+from glassnet.doors import choosing, starting, timing
 from glassnet.doors import folder as layout
 from glassnet.doors import plan as plans
 from glassnet.doors.run import Event as RunEvent
@@ -29,7 +30,7 @@ from glassnet.nets import zoo
 from glassnet.training.knobs import Knob
 from glassnet.training.machine import using
 from glassnet.training.memory import keep_memory
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 from glassnet.training.tune import Asked, Search, Trial, shown
 
 LOCK = ".tuning"
@@ -148,8 +149,8 @@ def _ground(dataset: Dataset, settings: Training, source: str, reading: Reading,
     if not dataset.has_labels:
         fix = "Features alone are learnt by glassnet train --net cdbn"
         raise GlassnetError(dataset.name, expected="examples with a class each", found="none has one", fix=fix)
-    dataset = plans.fitted(dataset, settings.seed)
-    plan, sides, machine = plans.make(dataset, source, reading, settings)
+    dataset = starting.fitted(dataset, settings.seed)
+    plan, sides, machine = choosing.make(dataset, source, reading, settings)
     if zoo.named_belief(plan.net):
         fix = "Name another, or leave it out"
         raise GlassnetError("--net", expected="a net that learns with labels", found="rbm layers", fix=fix)
@@ -157,7 +158,7 @@ def _ground(dataset: Dataset, settings: Training, source: str, reading: Reading,
     if math.isinf(clock.whole):
         return ground
     with using(plan.recipe.threads):
-        epoch_s = plans.seconds_an_epoch(plan, dataset, sides, machine, clock.whole * SHARE * 0.03)
+        epoch_s = timing.seconds_an_epoch(plan, dataset, sides, machine, clock.whole * SHARE * 0.03)
     return replace(ground, epoch_s=epoch_s)
 
 

@@ -14,7 +14,7 @@ from glassnet.doors.screen import ACCENT, Redrawn, fact
 from glassnet.doors.terminal import TrainingView, short
 from glassnet.doors.tuned import Tuned
 from glassnet.doors.tuning import Begun, Event, Tried, Trying
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 from glassnet.training.tune import Trial
 from glassnet.words import counted, duration, joined, listed, percent
 

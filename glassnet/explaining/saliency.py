@@ -33,9 +33,7 @@ def occlusion_steps(
     """The same in steps of `batch` pieces, for those who have others waiting. Yields how many are done, of how many."""
     sizes = tuple(x.shape[2:])
     window = window or max(1, round(max(sizes) / 4))
-    stride = stride or max(1, window // (4 if len(sizes) < 3 else 2))
-    starts = [_starts(size, window, stride) for size in sizes]
-    pieces = [tuple(slice(max(s, 0), s + window) for s in start) for start in itertools.product(*starts)]
+    pieces = pieces_of(sizes, window, stride or stride_of(window, len(sizes)))
     fall, times = np.zeros(sizes), np.zeros(sizes)
     whole = _asked(net, x, k)[0]
     for begin in range(0, len(pieces), batch):
@@ -48,6 +46,17 @@ def occlusion_steps(
             times[piece] += 1
         yield begin + len(group), len(pieces)
     return fall / times
+
+
+def stride_of(window: int, axes: int) -> int:
+    """How far pieces lie apart. Of volumes, whose pieces are many, a half: a place lies in two or less an axis."""
+    return max(1, window // 4) if axes < 3 else -(-window // 2)
+
+
+def pieces_of(sizes: Sequence[int], window: int, stride: int) -> list[tuple[slice, ...]]:
+    """Every piece that is covered, by its places along each axis."""
+    starts = [_starts(size, window, stride) for size in sizes]
+    return [tuple(slice(max(s, 0), s + window) for s in start) for start in itertools.product(*starts)]
 
 
 def _asked(net: nn.Module, x: Tensor, k: int) -> list[float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glassnet.explaining.gradients import STEPS, grad_cam, integrated_gradients
-from glassnet.explaining.saliency import occlusion
+from glassnet.explaining.saliency import occlusion, pieces_of, stride_of
 from glassnet.explaining.sanity import randomised, rank_correlation
 from glassnet.nets.network import BothWays
 
 Floats = NDArray[np.float64]
 RANDOM_NETS = 3  # one alone may resemble a small map by chance
 LARGE, FEWER = 8192, 16  # an input of so many places is compared with one, roughly: fewer pieces, so many steps
+MUCH = LARGE * 400  # so is one of so many places in all that nets look at while its pieces are covered
 ALIKE, AKIN = 0.7, 0.4  # from so strong a correlation on a map is taken for nearly the same, for partly the same
 
 
@@ -74,7 +76,7 @@ def saliency_maps(
 
     both_ways: whether the net is asked about the mirror image too. known: maps of this net that are made already.
     """
-    found, rough = [], x[0, 0].numel() >= LARGE
+    found, rough = [], _is_much(tuple(x.shape[2:]), piece)
     others = [randomised(net, seed) for seed in range(1 if rough else RANDOM_NETS)]
     for name, method in SALIENCY.items():
         values = (known or {}).get(name)
@@ -89,6 +91,16 @@ def saliency_maps(
     return tuple(found)
 
 
+def _is_much(sizes: Sequence[int], piece: int | None) -> bool:
+    """Whether asking several nets about every piece takes too long."""
+    places, window = math.prod(sizes), _window(sizes, piece)
+    return places >= LARGE or places * len(pieces_of(sizes, window, stride_of(window, len(sizes)))) >= MUCH
+
+
+def _window(sizes: Sequence[int], piece: int | None) -> int:
+    return piece or max(1, round(max(sizes) / 4))
+
+
 class Method(Protocol):
     """A way to ask. Returns (*S), or at the size of smaller maps, or None. rough: with less work, to compare nets."""
 
@@ -100,7 +112,7 @@ class Method(Protocol):
 def _occlusion(
     net: nn.Module, x: Tensor, k: int, piece: int | None, both_ways: bool, rough: bool = False
 ) -> Floats | None:
-    window = piece or max(1, round(max(x.shape[2:]) / 4))
+    window = _window(x.shape[2:], piece)
     return occlusion(BothWays(net) if both_ways else net, x, k, window, window if rough else None)
 
 

@@ -7,39 +7,26 @@ foreign pictures give themselves away in the last two where a small net, which h
 
 from __future__ import annotations
 
-import itertools
 import math
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch import Tensor
 
 from glassnet.data.loader import Loader
 from glassnet.nets.convnet import ConvNet
-from glassnet.training.cluster import Cluster
 from glassnet.training.evaluate import wilson
+from glassnet.training.seeing import Noted, Views
 
 WANTED = 0.01  # of real examples that may be refused
 BANK = 2_000  # training examples that are remembered
-MOST = 10_000  # held-out examples that set the limit, and test examples that are measured by it, spread over all
-WIDEST = 256  # voting values that are compared each for itself
 FEWEST = 5  # examples on either side
-COARSE = {1: 64, 2: 8, 3: 4}  # places along each axis of a layout, by the number of axes
 TOGETHER = 1_024  # examples that are compared at a time
-LEVELS = 9  # of the values' spread
-LAGS = (1, 2, 4)
-CHANNELS = 16  # that are looked at each for itself
 FLOOR = 0.25  # of the mean spread: what varies less counts as much
 SLACK = 1e-3  # of a layout that never differs
-
-Views = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -145,56 +132,6 @@ def alarms(familiarity: Familiarity, test: Views) -> Alarms:
     return Alarms(int((strange > 1).sum()), len(strange))
 
 
-class Noted:
-    """Within it every pass through a net is seen, so that no example has to be asked about twice for its views.
-
-    examples: how many will pass; of more than MOST every second, third, ... is noted. both_ways: whether mirror images
-    follow the examples in each pass. is_words: see views_of.
-    """
-
-    def __init__(self, net: ConvNet, examples: int, both_ways: bool = False, is_words: bool = False) -> None:
-        self._net, self._parts, self._is_words = net, 2 if both_ways else 1, is_words
-        self._every = max(1, -(-examples // MOST))
-        self._wanted, self._passed, self._noted = -(-examples // self._every), 0, 0
-        self._room: dict[str, Tensor] = {}  # one for all: pieces between the passes would keep memory from being reused
-        self._x: list[Tensor] = []
-        self._hooks: list[RemovableHandle] = []
-
-    def __enter__(self) -> Self:
-        self._hooks = [
-            self._net.register_forward_pre_hook(lambda _, inputs: self._x.append(inputs[0])),
-            self._net.votes.register_forward_pre_hook(lambda _, inputs: self._note(inputs[0])),
-        ]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
-    @property
-    def views(self) -> dict[str, Tensor]:
-        """Of all examples, in order."""
-        return {name: values[: self._noted] for name, values in self._room.items()}
-
-    def _note(self, voted: Tensor) -> None:
-        x = self._x.pop()
-        mine = len(x) // self._parts
-        first = -self._passed % self._every
-        self._passed += mine
-        if first >= mine:
-            return
-        taken = slice(first, mine, self._every)
-        for name, values in views_of(x[taken].detach(), voted[taken].detach(), self._is_words).items():
-            room = self._room.setdefault(name, torch.empty(self._wanted, values.shape[1]))
-            room[self._noted : self._noted + len(values)] = values
-        self._noted += len(range(mine)[taken])
-
-
-def gathered(views: Views, cluster: Cluster) -> Views:
-    """The views of all processes' examples, in order."""
-    return {name: cluster.gathered(values) for name, values in views.items()}
-
-
 def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[str, Tensor]:
     """The views of up to BANK training examples, drawn with a seed."""
     rows = train.rows
@@ -206,82 +143,6 @@ def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[
         for batch in some.in_order():
             net(batch.x.to(device))
     return noted.views
-
-
-@contextmanager
-def voting(net: ConvNet) -> Iterator[list[Tensor]]:
-    """Within it, every pass through the net adds the values that voted, as (B, *) tensors. Takes no time."""
-    values: list[Tensor] = []
-    mine = threading.get_ident()  # others may be using the net too
-
-    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if threading.get_ident() == mine:
-            values.append(inputs[0].detach())
-
-    hook = net.votes.register_forward_pre_hook(note)
-    try:
-        yield values
-    finally:
-        hook.remove()
-
-
-def views_of(x: Tensor, voted: Tensor, is_words: bool = False) -> dict[str, Tensor]:
-    """The ways an example is seen, each (B, D). x: (B, C, *S) as the net sees it. voted: (B, F) the values that voted.
-
-    is_words: whether x are numbers of words, of which only how many there are says anything by itself.
-    """
-    seen = {"votes": _narrow(voted.flatten(1).float())}
-    if is_words:
-        return seen | {"spread": (x > 0).float().flatten(1).mean(1, keepdim=True)}
-    x = x.float()
-    return seen | {"layout": _layout(x), "spread": torch.cat([_levels(x), *_differences(x)], 1)}
-
-
-def _narrow(values: Tensor) -> Tensor:
-    """(B, F) of many values their means over stretches, so that no net's memory grows without end."""
-    return values if values.shape[1] <= WIDEST else pooled(values[:, None], (WIDEST,))[:, 0]
-
-
-def _layout(x: Tensor) -> Tensor:
-    size = tuple(min(COARSE[x.dim() - 2], n) for n in x.shape[2:])
-    return pooled(_few_channels(x), size).flatten(1)
-
-
-def pooled(x: Tensor, size: Sequence[int]) -> Tensor:
-    """(B, C, *size) means over stretches of each axis, as torch's adaptive pooling has them. x: (B, C, *S).
-
-    A product of matrices an axis, which every program that a net may leave for has.
-    """
-    for axis, wanted in enumerate(size, 2):
-        count = x.shape[axis]
-        place, part = torch.arange(count, device=x.device), torch.arange(wanted, device=x.device)[:, None]
-        first, end = part * count // wanted, ((part + 1) * count + wanted - 1) // wanted
-        share = ((place >= first) & (place < end)) / (end - first)  # (wanted, count)
-        x = (x.transpose(axis, -1) @ share.T.to(x.dtype)).transpose(axis, -1)
-    return x
-
-
-def _levels(x: Tensor) -> Tensor:
-    """Each channel's values at even shares of its places, from the lowest to the highest."""
-    order = _few_channels(x).flatten(2).sort(2).values  # (B, C, places)
-    places = torch.linspace(0, order.shape[2] - 1, LEVELS, device=x.device).round().long()
-    return order[:, :, places].flatten(1)
-
-
-def _differences(x: Tensor) -> Iterator[Tensor]:
-    """How much neighbours differ in each channel, along each axis, some places apart."""
-    x = _few_channels(x)
-    for axis, lag in itertools.product(range(2, x.dim()), LAGS):
-        if x.shape[axis] > lag:
-            length = x.shape[axis] - lag
-            yield (x.narrow(axis, lag, length) - x.narrow(axis, 0, length)).abs().flatten(2).mean(2)
-
-
-def _few_channels(x: Tensor) -> Tensor:
-    """As x, with at most CHANNELS channels: neighbouring ones are averaged."""
-    if x.shape[1] <= CHANNELS:
-        return x
-    return torch.stack([part.mean(1) for part in x.tensor_split(CHANNELS, 1)], 1)
 
 
 def _scaled(known: Tensor, other: Tensor, each: bool) -> tuple[View, Tensor] | None:

@@ -16,8 +16,8 @@ from glassnet.training.completion import Rebuilt
 from glassnet.training.evaluate import Report
 from glassnet.training.familiarity import Alarms, Familiarity
 from glassnet.training.machine import Machine
+from glassnet.training.progress import Epoch
 from glassnet.training.recipe import Recipe
-from glassnet.training.trainer import Epoch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from glassnet.data.loader import Batch, Loader
 from glassnet.nets.layers import CONVS, NORMS, POOLS, Add, Mean
-from glassnet.training.trainer import Progress, Trainer
+from glassnet.training.progress import Progress
+from glassnet.training.trainer import Trainer
 
 WARM_UP, MEASURED, TIMED = (3, 1.0), (3, 2.0), (3, 1.5)  # steps and seconds, at least
 REST = "loss, Python, the rest"

@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from glassnet.data.loader import Batch
+from glassnet.errors import GlassnetError
 from glassnet.nets.network import Criterion
+from glassnet.training.checkpoints import Snapshot
 from glassnet.training.cluster import Cluster
 from glassnet.training.spread import Now, put_together, take_apart
 
+APART_MOST = 1e-3  # of the largest weight, that processes may differ by after an epoch
 BUCKET = 1 << 20  # values that are summed at a time, while backpropagation goes on to earlier layers
 
 
@@ -164,6 +167,25 @@ class Together:
         self.cluster.hear(heard)
         return descended, value, int(found)
 
+    def first_of_unlike(
+        self, tensors: Sequence[Tensor], snapshot: Callable[[], Snapshot], place: str
+    ) -> Snapshot | None:
+        """The first process's state, where any process's tensors differ from another's; else None.
+
+        snapshot: gives this one's state. place: where the training stands, in words. Raises GlassnetError where the
+        net's weights have gone apart.
+        """
+        cluster = self.cluster
+        if cluster.is_alone or not cluster.differs(mark(tensors)):
+            return None
+        first = cluster.shared(snapshot())
+        assert first is not None, "the first process has one"
+        gap = farthest(self.net.state_dict(), first.tensors, "net.")
+        apart = float(cluster.gathered(torch.tensor([gap])).max())
+        if not apart < APART_MOST:
+            raise cluster.fails(_gone_apart(place, apart))
+        return first
+
     def _release(self) -> None:
         if self._gradients is not None:
             self._gradients.close()
@@ -190,3 +212,8 @@ def farthest(own: Mapping[str, Tensor], first: Mapping[str, Tensor], prefix: str
             gap = (mine.detach().cpu().double() - other).abs().max()
             shares.append(float(gap / other.abs().max().clamp(min=1e-12)))
     return math.inf if any(map(math.isnan, shares)) else max(shares)
+
+
+def _gone_apart(place: str, gap: float) -> GlassnetError:
+    found = f"the processes' weights differ by {gap:.1g} of the largest: a machine computes otherwise than the first"
+    return GlassnetError(place, found=found, fix="Leave it out, or train in one process")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Generic, TypeVar, cast
+from dataclasses import replace
+from typing import Generic
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from glassnet.data.loader import Batch, Batches, Loader, memory_format, step_seed
+from glassnet.data.loader import Batch, memory_format, step_seed
 from glassnet.errors import GlassnetError
 from glassnet.nets.network import Criterion, Network, Phase
 from glassnet.training.answers import answers, autocast
@@ -23,66 +22,15 @@ from glassnet.training.calibration import calibrated_loss
 from glassnet.training.checkpoints import Snapshot
 from glassnet.training.cluster import APART, Cluster
 from glassnet.training.optimizers import optimizers_of, restore, shares_of
+from glassnet.training.phases import Feed, examples_of, phases_of, some
+from glassnet.training.progress import Epoch, Position, Progress
 from glassnet.training.recipe import Recipe
-from glassnet.training.together import Together, farthest, mark
+from glassnet.training.state import Story, parts_of, taken
+from glassnet.training.together import Together
+
+__all__ = ["Epoch", "Progress", "Trainer"]
 
 AVERAGED = 2  # epochs
-APART_MOST = 1e-3  # of the largest weight, that processes may differ by after an epoch
-SOME = 512  # examples that a phase without labels begins from, and is judged by
-FEWEST = 8  # steps of such a phase
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the history. loss, accuracy: on the varied training examples, as they came. held_*: on val,
-    the loss at its best temperature.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float
-    held_loss: float
-    held_accuracy: float
-    learning_rate: float
-    seconds: float
-    examples_per_second: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands. epoch: from 1. step: done in this epoch. finished: the epoch, when one just ended.
-
-    has_labels: whether its phase learns classes; if not, losses are mean squared errors, and nothing is right or wrong.
-    """
-
-    phase: str
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    accuracy: float
-    examples_per_second: float
-    seconds_left: float
-    finished: Epoch | None = None
-    has_labels: bool = True
-
-
-@dataclass
-class _Position:
-    """Where the loop is, and the sums of the epoch so far."""
-
-    phase: int = 0
-    epoch: int = 0
-    step: int = 0
-    loss: float = 0.0
-    right: int = 0
-    seen: int = 0
-    seconds: float = 0.0
-    epoch_seconds: float = 0.0
-
-
-Feed = TypeVar("Feed", bound=Batches)
 
 
 class Trainer(Generic[Feed]):
@@ -112,7 +60,7 @@ class Trainer(Generic[Feed]):
             parameter.data = parameter.data.contiguous(memory_format=lay_out)
         weight = torch.tensor(recipe.class_weight, device=self.device) if recipe.class_weight else None
         self.criterion = Criterion(recipe.smoothing, weight)
-        self.phases = _phases(net, recipe, has_labels)
+        self.phases = phases_of(net, recipe, has_labels)
         self.learnt: dict[str, list[Epoch]] = {}  # what the phases before this one came to
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
@@ -170,59 +118,32 @@ class Trainer(Generic[Feed]):
 
     def snapshot(self) -> Snapshot:
         """The whole state, to go on from bit for bit."""
-        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        for k, optimizer in enumerate(self.optimizers):
-            for i, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer{k}.{i}.{name}": tensor for name, tensor in state.items()}
-        facts: dict[str, object] = {
-            "at": asdict(self.at),
-            "history": [asdict(epoch) for epoch in self.history],
-            "best_epoch": self.best_epoch,
-            "by_hand": list(self.by_hand),
-            "learnt": {name: [asdict(epoch) for epoch in epochs] for name, epochs in self.learnt.items()},
-        }
-        kept = {
-            name: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for name, t in tensors.items()
-        }
-        return Snapshot(kept, facts)
+        nets = {"net": self.net.state_dict(), "average": self.average.state_dict(), "best": self.best}
+        story = Story(self.at, self.history, self.best_epoch, self.by_hand, self.learnt)
+        return taken(nets, self.optimizers, story)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Takes up the state of a snapshot of the same net and recipe."""
-        parts: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
-        for name, tensor in snapshot.tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = tensor
-        facts = snapshot.facts
-        assert isinstance(facts["at"], dict) and isinstance(facts["history"], list), "written by snapshot"
-        at = _Position(**facts["at"])
-        if at.phase:
-            self._enter(at.phase)
+        parts, story = parts_of(snapshot), Story.of(snapshot.facts)
+        if story.at.phase:
+            self._enter(story.at.phase)
         self.net.load_state_dict(parts["net"])
         self.average.load_state_dict(parts["average"])
         self.best = {name: tensor.to(self.device) for name, tensor in parts["best"].items()}
         for k, optimizer in enumerate(self.optimizers):
             restore(optimizer, parts[f"optimizer{k}"])
-        self.at = at
-        self.history = [Epoch(**epoch) for epoch in facts["history"]]
-        self.best_epoch = int(str(facts["best_epoch"]))
-        told = facts.get("by_hand", [])
-        assert isinstance(told, list), "written by snapshot"
-        self.by_hand = [str(one) for one in told]
-        earlier = facts.get("learnt", {})
-        assert isinstance(earlier, dict), "written by snapshot"
-        self.learnt = {name: [Epoch(**epoch) for epoch in epochs] for name, epochs in earlier.items()}
+        self.at, self.history, self.best_epoch = story.at, story.history, story.best_epoch
+        self.by_hand, self.learnt = story.by_hand, story.learnt
 
     def _enter(self, number: int) -> None:
         """Sets all up for a phase that begins."""
-        self.at = _Position(phase=number, seconds=self.at.seconds if number else 0.0)
+        self.at = Position(phase=number, seconds=self.at.seconds if number else 0.0)
         phase = self.phases[number]
         if len(self.phases) > 1:
             moved = {id(one) for one in phase.moved}
             for parameter in self.net.parameters():
                 parameter.requires_grad_(id(parameter) in moved)
-        self.train = self._labelled if phase.has_labels else _examples(self._labelled, phase)
+        self.train = self._labelled if phase.has_labels else examples_of(self._labelled, phase)
         self.optimizers = optimizers_of(self.net, self.recipe, phase)
         self.history, self.best, self.best_epoch = [], {}, 0
         self.average = copy.deepcopy(self.net).eval()
@@ -233,7 +154,7 @@ class Trainer(Generic[Feed]):
         """One phase to its end."""
         phase = self.phase
         if phase.begin is not None and not self.at.epoch and not self.at.step:
-            phase.begin(_some(self.train))
+            phase.begin(some(self.train))
         while self.at.epoch < self.epochs and not (self._stopped and self.history):
             self.net.train()
             begun = time.perf_counter()
@@ -307,7 +228,7 @@ class Trainer(Generic[Feed]):
             self.best_epoch = epoch.epoch
         self.history.append(epoch)
         progress = replace(self._progress(), finished=epoch)
-        self.at = _Position(phase=at.phase, epoch=at.epoch + 1, seconds=at.seconds)
+        self.at = Position(phase=at.phase, epoch=at.epoch + 1, seconds=at.seconds)
         return progress
 
     def _judge(self) -> tuple[float, float]:
@@ -324,18 +245,10 @@ class Trainer(Generic[Feed]):
 
         Raises GlassnetError where they have gone apart.
         """
-        cluster = self.together.cluster
-        if cluster.is_alone or not cluster.differs(mark([*self._current, *self._averaged])):
-            return
-        first = cluster.shared(self.snapshot())
-        assert first is not None, "the first process has one"
-        gap = farthest(self.net.state_dict(), first.tensors, "net.")
-        apart = cluster.gathered(torch.tensor([gap])).max()
-        if not float(apart) < APART_MOST:
-            raise cluster.fails(_gone_apart(self.at, float(apart)))
-        stopped = self._stopped
-        self.restore(first)
-        self._stopped = stopped
+        tensors = [*self._current, *self._averaged]
+        first = self.together.first_of_unlike(tensors, self.snapshot, f"epoch {self.at.epoch + 1}")
+        if first is not None:
+            self.restore(first)
 
     def _held_error(self) -> float:
         """The error of a phase without labels on some held-out examples, the same every time; none without them."""
@@ -344,7 +257,7 @@ class Trainer(Generic[Feed]):
         torch.manual_seed(step_seed(self.recipe.seed, 0, 0))
         rows = torch.arange(0)
         with torch.no_grad():
-            return float(self.phase.loss(Batch(_some(self.held), rows, rows.numpy()), self.criterion)[1])
+            return float(self.phase.loss(Batch(some(self.held), rows, rows.numpy()), self.criterion)[1])
 
     def _clock(self, seconds: float) -> None:
         self.at.seconds += seconds
@@ -368,38 +281,12 @@ class Trainer(Generic[Feed]):
         )
 
 
-def _phases(net: Network, recipe: Recipe, has_labels: bool) -> tuple[Phase, ...]:
-    """The stretches of a training, those without labels as long as the recipe has patience."""
-    kept = [phase for phase in net.phases() if has_labels or not phase.has_labels]
-    return tuple(
-        phase if phase.has_labels else replace(phase, steps=max(FEWEST, round(phase.steps * recipe.patience)))
-        for phase in kept
-    )
-
-
-def _examples(feed: Feed, phase: Phase) -> Feed:
-    """The batches of a phase without labels."""
-    assert isinstance(feed, Loader), "only whole examples are learnt without labels"
-    return cast(Feed, feed.of(phase.batch, phase.steps))
-
-
-def _no_number(at: _Position, recipe: Recipe) -> GlassnetError:
+def _no_number(at: Position, recipe: Recipe) -> GlassnetError:
     return GlassnetError(
         f"epoch {at.epoch + 1}, step {at.step + 1}",
         found="the loss is not a number any more",
         fix=f"Lower the learning rate: --learning-rate {recipe.learning_rate / 3:.2g}",
     )
-
-
-def _gone_apart(at: _Position, gap: float) -> GlassnetError:
-    found = f"the processes' weights differ by {gap:.1g} of the largest: a machine computes otherwise than the first"
-    return GlassnetError(f"epoch {at.epoch + 1}", found=found, fix="Leave it out, or train in one process")
-
-
-def _some(feed: Batches) -> Tensor:
-    """Some examples as they are, (N, C, *S)."""
-    assert isinstance(feed, Loader), "only whole examples are learnt without labels"
-    return feed.some(SOME)
 
 
 def _floats(net: nn.Module) -> list[Tensor]:

@@ -10,6 +10,7 @@ import torch
 
 from glassnet.config import Reading, Training
 from glassnet.data.dataset import NOT_GIVEN, Dataset, Names, Preparation, Samples
+from glassnet.doors import choosing, starting
 from glassnet.doors import plan as plans
 from glassnet.doors.commands import print_json
 from glassnet.doors.inputs import find_data
@@ -95,12 +96,12 @@ def bench(data: str | None, settings: Training, reading: Reading, again: bool, j
 
 def measure(name: str, dataset: Dataset, settings: Training, machine: Machine) -> Measured:
     """Profiles the training that glassnet would do of this data."""
-    dataset = plans.fitted(dataset, settings.seed)
-    plan, sides, _ = plans.make(dataset, name, Reading(), settings)
+    dataset = starting.fitted(dataset, settings.seed)
+    plan, sides, _ = choosing.make(dataset, name, Reading(), settings)
     with using(plan.recipe.threads):
-        train, val, _ = plans.loaders(plan, dataset, sides, torch.device(machine.device))
+        train, val, _ = starting.loaders(plan, dataset, sides, torch.device(machine.device))
         endless = replace(plan.recipe, epochs=1_000_000)
-        step = profile_steps(Trainer(plans.build(plan, dataset), train, val, endless))
+        step = profile_steps(Trainer(starting.build(plan, dataset), train, val, endless))
     rows = text.measure(text.parse(plan.net), dataset.shape, len(dataset.classes))
     return Measured(name, plan, text.total(rows).multiply_adds, step, machine)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from glassnet import files
 from glassnet.config import Reading
 from glassnet.data.dataset import TEST, Dataset
-from glassnet.doors.card import read_card
+from glassnet.doors.card import Card, read_card
 from glassnet.doors.commands import class_places, output_file, print_json, title, typed
 from glassnet.doors.commands.evaluate_boxes import evaluate_boxes
 from glassnet.doors.commands.evaluate_unlabelled import evaluate_unlabelled
@@ -20,7 +21,10 @@ from glassnet.errors import GlassnetError
 from glassnet.words import by, counted, percent
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from glassnet.training.evaluate import Report
+    from glassnet.training.familiarity import Alarms
 
 MOST_MISTAKES = 20
 BATCH = 256
@@ -44,15 +48,35 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, cleane
         evaluate_unlabelled(folder, source, data, json)
         return
     class_places(card, source.classes)
-    from glassnet.doors.screen import console, fact, read
+    from glassnet.doors.screen import console, read
 
     screen = console(json)
     dataset = read(source, screen)
-    places = class_places(card, dataset.classes)
-    from glassnet.doors.lines import answer, mistakes, none_of_these, skipped
-    from glassnet.doors.model import Model
+    asked = _ask(folder, card, dataset)
     from glassnet.explaining.report import evaluation_page
-    from glassnet.training.evaluate import figures, report
+
+    files.write_file(page, evaluation_page(asked.found, dataset, str(folder), data, asked.lead))
+    if json:
+        print_json(_figures(asked, folder, data, dataset, page))
+    else:
+        _show(asked, folder, dataset, page, screen)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a model of a kind came to. refused: how many examples it called none of these. lead: which they were."""
+
+    kind: str
+    found: Report
+    refused: Alarms | None
+    lead: str
+
+
+def _ask(folder: Path, card: Card, dataset: Dataset) -> _Asked:
+    """Asks the model about the examples that it may be asked about."""
+    places = class_places(card, dataset.classes)
+    from glassnet.doors.model import Model
+    from glassnet.training.evaluate import report
     from glassnet.training.familiarity import Alarms
 
     model = Model.load(folder)
@@ -62,34 +86,42 @@ def evaluate(folder: Path, data: str, out: Path | None, reading: Reading, cleane
     strange = [part for _, part in parts if part is not None]
     refused = Alarms(int((np.concatenate(strange) > 1).sum()), len(rows)) if strange else None
     found = report(card.classes, logits, places[dataset.samples.y[rows]], rows)
-    files.write_file(page, evaluation_page(found, dataset, str(folder), data, lead))
-    if json:
-        print_json(
-            {
-                "model": str(folder),
-                "data": data,
-                "asked": lead,
-                **figures(found),
-                **({"none_of_these": refused.as_json()} if refused else {}),
-                **_mistakes(found, dataset),
-                "page": str(page),
-            }
-        )
-        return
-    for line in answer(found, card.kind):
+    return _Asked(card.kind, found, refused, lead)
+
+
+def _figures(asked: _Asked, folder: Path, data: str, dataset: Dataset, page: Path) -> dict[str, object]:
+    from glassnet.training.evaluate import figures
+
+    return {
+        "model": str(folder),
+        "data": data,
+        "asked": asked.lead,
+        **figures(asked.found),
+        **({"none_of_these": asked.refused.as_json()} if asked.refused else {}),
+        **_mistakes(asked.found, dataset),
+        "page": str(page),
+    }
+
+
+def _show(asked: _Asked, folder: Path, dataset: Dataset, page: Path, screen: Console) -> None:
+    from glassnet.doors.lines import answer, mistakes, none_of_these, skipped
+    from glassnet.doors.screen import fact
+
+    found = asked.found
+    for line in answer(found, asked.kind):
         screen.print(line)
-    screen.print(lead)
+    screen.print(asked.lead)
     screen.print(f"Mean over the classes {percent(found.balanced_accuracy)}.")
     screen.print(f"Calibration error {percent(found.calibration_error)}.")
-    if refused:
-        screen.print(none_of_these(refused, card.kind))
+    if asked.refused:
+        screen.print(none_of_these(asked.refused, asked.kind))
     for words in skipped(dataset):
         screen.print(words)
     screen.print()
     for line in mistakes(found):
         screen.print(line)
     screen.print(fact("page", str(page)))
-    worst = dataset.file(int(rows[found.mistakes[0]])) if len(found.mistakes) else None
+    worst = dataset.file(int(found.rows[found.mistakes[0]])) if len(found.mistakes) else None
     screen.print(fact("next", typed("glassnet", "explain", folder, worst or "FILE"), "bold"))
 
 

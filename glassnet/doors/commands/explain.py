@@ -26,8 +26,8 @@ def explain(folder: Path, asked: str, out: Path | None, right: str | None, json:
         return
     right = right_class(card.classes, asked, right)
     one = read_one(asked, card.kind, card.preparation, card.full_scale)
-    from glassnet.doors.library import explain_input
     from glassnet.doors.model import Model
+    from glassnet.doors.why import explain_input
 
     found_out = explain_input(Model.load(folder), one, right)
     found_out.save(page)

@@ -19,7 +19,7 @@ from glassnet.doors.screen import console, fact, line, read
 from glassnet.errors import GlassnetError
 from glassnet.training.evaluate import Report
 from glassnet.training.outcome import Outcome
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 from glassnet.words import counted, interval, percent
 
 

@@ -182,7 +182,7 @@ def follow(
     from glassnet.doors.screen import console
     from glassnet.doors.signals import patient_signals
     from glassnet.doors.terminal import TrainingView
-    from glassnet.training.trainer import Progress
+    from glassnet.training.progress import Progress
 
     screen = console(json, quiet=not world().is_first)
     view, dataset = TrainingView(screen), read(screen)

@@ -117,7 +117,7 @@ def _train(
     from glassnet.doors.run import Stop
     from glassnet.doors.screen import console
     from glassnet.doors.signals import patient_signals
-    from glassnet.training.trainer import Progress
+    from glassnet.training.progress import Progress
 
     screen = console(json)
     view, found = DetectorView(screen), read_boxes(source, screen)

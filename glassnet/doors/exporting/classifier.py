@@ -15,7 +15,8 @@ from glassnet.doors.exporting.pictures import FitPictures
 from glassnet.doors.exporting.sounds import Spectrograms
 from glassnet.doors.exporting.taken import takes_files
 from glassnet.doors.model import Model
-from glassnet.training.familiarity import Familiarity, views_of
+from glassnet.training.familiarity import Familiarity
+from glassnet.training.seeing import views_of
 
 
 class Classifier(nn.Module):

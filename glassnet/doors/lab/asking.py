@@ -18,8 +18,8 @@ from glassnet.doors.lab.nets import Nets
 from glassnet.doors.lab.predicting import NAME, NET, ONE, SOUND, TOLD, answered
 from glassnet.doors.lab.questions import Question, example_files, question, sounds_like
 from glassnet.doors.lab.reasons import reasons
-from glassnet.doors.library import explain_input, scene_of
 from glassnet.doors.model import Model
+from glassnet.doors.why import explain_input, scene_of
 from glassnet.explaining.detections import ExplainedBoxes
 from glassnet.explaining.explanation import Explanation
 from glassnet.explaining.numbers import packed
@@ -31,7 +31,7 @@ AT_ONCE = 8  # pieces that are covered before others get their turn
 
 def routes(app: FastAPI, nets: Nets, compute: Compute) -> None:
     """POST /api/explain, /api/explain.html, /api/covered, /api/heard; GET the examples of a net."""
-    _answers(app, nets, compute)
+    _answers(app, _Asking(nets, compute))
     _pieces(app, nets, compute)
 
     @app.get("/api/nets/{name}/examples", summary="The examples that lie in a model's folder")
@@ -43,64 +43,71 @@ def routes(app: FastAPI, nets: Nets, compute: Compute) -> None:
         return {"examples": await compute(work)}
 
 
-def _answers(app: FastAPI, nets: Nets, compute: Compute) -> None:
+def _answers(app: FastAPI, asking: _Asking) -> None:
     @app.post("/api/explain", summary="Why a net says what it says of one example", openapi_extra=ONE, responses=TOLD)
     async def why(request: Request, net: str = NET, name: str = NAME, covered: bool = True) -> dict[str, Any]:
         """As `glassnet explain --json`, with what the page draws. covered: also what it hangs on, which takes long."""
-        boxes = await _boxes(request, net, name)
+        boxes = await asking.boxes(request, net, name)
         if boxes is not None:
             return boxes.as_json()
-        model, asked, found = await _asked(request, net, name)
+        model, asked, found = await asking.explained(request, net, name)
         if covered:
-            found = await _cover(request, found)
-        return await compute(lambda: {**reasons(model, asked, found), "prediction": answered(model, asked.one)})
+            found = await asking.cover(request, found)
+        return await asking.compute(lambda: {**reasons(model, asked, found), "prediction": answered(model, asked.one)})
 
     @app.post("/api/explain.html", summary="The same as a page that stands alone", openapi_extra=ONE, responses=TOLD)
     async def page(request: Request, net: str = NET, name: str = NAME) -> HTMLResponse:
-        boxes = await _boxes(request, net, name)
+        boxes = await asking.boxes(request, net, name)
         if boxes is not None:
-            return HTMLResponse(await compute(boxes.html), headers={"content-disposition": "attachment"})
-        _, _, found = await _asked(request, net, name)
-        found = await _cover(request, found)
-        return HTMLResponse(await compute(found.html), headers={"content-disposition": "attachment"})
+            return HTMLResponse(await asking.compute(boxes.html), headers={"content-disposition": "attachment"})
+        _, _, found = await asking.explained(request, net, name)
+        found = await asking.cover(request, found)
+        return HTMLResponse(await asking.compute(found.html), headers={"content-disposition": "attachment"})
 
     @app.post(
         "/api/covered", summary="What the answer hangs on, covered piece by piece", openapi_extra=ONE, responses=TOLD
     )
     async def covered(request: Request, net: str = NET, name: str = NAME) -> dict[str, Any]:
-        _, _, found = await _asked(request, net, name)
-        found = await _cover(request, found)
+        _, _, found = await asking.explained(request, net, name)
+        found = await asking.cover(request, found)
         return {
             "occluded": {"shape": list(found.occluded.shape), "values": packed(found.occluded)},
             "hangs_on": list(found.hangs_on()),
         }
 
-    async def _boxes(request: Request, net: str, name: str) -> ExplainedBoxes | None:
+
+class _Asking:
+    """What the routes ask of a net, off the thread that answers."""
+
+    def __init__(self, nets: Nets, compute: Compute) -> None:
+        self.nets, self.compute = nets, compute
+
+    async def boxes(self, request: Request, net: str, name: str) -> ExplainedBoxes | None:
         """Why a detector finds what it finds; None where the net is none."""
         body, kind = await request.body(), request.headers.get("content-type", "")
 
         def work() -> ExplainedBoxes | None:
-            detector = nets.detector(net or nets.first)
+            detector = self.nets.detector(net or self.nets.first)
             return detecting.explained(detector, name, body, kind) if detector else None
 
-        return await compute(work)
+        return await self.compute(work)
 
-    async def _asked(request: Request, net: str, name: str) -> tuple[Model, Question, Explanation]:
+    async def explained(self, request: Request, net: str, name: str) -> tuple[Model, Question, Explanation]:
         body, kind = await request.body(), request.headers.get("content-type", "")
 
         def work() -> tuple[Model, Question, Explanation]:
-            model = nets.open(net or nets.first)
+            model = self.nets.open(net or self.nets.first)
             asked = question(model, name, body, kind)
             return model, asked, explained(model, asked)
 
-        return await compute(work)
+        return await self.compute(work)
 
-    async def _cover(request: Request, found: Explanation) -> Explanation:
+    async def cover(self, request: Request, found: Explanation) -> Explanation:
         """Covers some pieces at a time, so that others are answered in between; ends when nobody waits any more."""
         net = BothWays(found.net) if len(found.views) > 1 else found.net
         steps = occlusion_steps(net, found.x, found.answer, found.scene.piece, batch=AT_ONCE)
         while not await request.is_disconnected():
-            occluded = await compute(lambda: _next(steps))
+            occluded = await self.compute(lambda: _next(steps))
             if occluded is not None:
                 return replace(found, occluded=occluded)
         steps.close()

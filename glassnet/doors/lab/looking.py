@@ -14,8 +14,8 @@ from glassnet.doors.lab import passes
 from glassnet.doors.lab.asked import AN_X, Asked
 from glassnet.doors.lab.compute import Compute
 from glassnet.doors.lab.nets import SLIDES, Nets, feature_names
-from glassnet.doors.library import scene_of
 from glassnet.doors.model import Model
+from glassnet.doors.why import scene_of
 from glassnet.errors import GlassnetError
 from glassnet.explaining.arithmetic import thread
 from glassnet.explaining.numbers import Shown, fits, pass_numbers, written_out

@@ -24,7 +24,7 @@ from glassnet.nets.text import total
 from glassnet.training.answers import answers
 from glassnet.training.calibration import calibrated_loss
 from glassnet.training.evaluate import softmax
-from glassnet.training.trainer import Epoch, Progress
+from glassnet.training.progress import Epoch, Progress
 
 POINTS = 300  # of the training's curve
 MOMENTS = 60  # that a person can go back to, beside the beginning

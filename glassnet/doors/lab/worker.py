@@ -29,7 +29,7 @@ from glassnet.doors.run import Event, Finished, Prepared, Stop, run
 from glassnet.errors import GlassnetError, Interrupted
 from glassnet.steps import finish
 from glassnet.training.outcome import Outcome
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 NOW_S = 0.4  # between two looks at what changes all the time
 Facts = dict[str, Any]
