@@ -93,6 +93,9 @@ class Detector(RegionNet):
         logits, _ = self.judge(self.grids(x, regions.boxes, regions.picture))
         return logits
 
+    def over_pictures(self) -> nn.Module:
+        return self.trunk
+
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("train", self._loss),)
 
@@ -103,7 +106,8 @@ class Detector(RegionNet):
         logits, change = self.judge(self.grids(batch.x, regions.boxes, regions.picture))
         loss = criterion.of(logits, y)
         on = torch.nonzero(y < self.classes)[:, 0]
-        if len(on):
+        every = batch.part.y if batch.part else y  # of the whole step: all processes move the same parameters
+        if bool((every < self.classes).any()):
             spread = change.new_tensor(SPREAD, dtype=torch.float32)
             wanted = correction(regions.boxes[on], regions.truth[on]) / spread
             said = change[on, y[on]].float() / spread
