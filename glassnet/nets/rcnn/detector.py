@@ -108,8 +108,9 @@ class Detector(RegionNet):
         on = torch.nonzero(y < self.classes)[:, 0]
         every = batch.part.y if batch.part else y  # of the whole step: all processes move the same parameters
         if bool((every < self.classes).any()):
-            spread = change.new_tensor(SPREAD, dtype=torch.float32)
+            exact = change if change.dtype == torch.float64 else change.float()  # never in half precision
+            spread = exact.new_tensor(SPREAD)
             wanted = correction(regions.boxes[on], regions.truth[on]) / spread
-            said = change[on, y[on]].float() / spread
+            said = exact[on, y[on]] / spread
             loss = loss + functional.smooth_l1_loss(said, wanted, beta=BENT, reduction="sum") / len(y)
         return loss, logits
