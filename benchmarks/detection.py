@@ -155,7 +155,8 @@ class Bench:
             net.without_corrections()
         with using(work.plan.recipe.threads):
             limits, thresholds = finish(work.choose())
-            outcome: DetectorOutcome = finish(work.test(limits, thresholds))
+            outcome: DetectorOutcome | None = finish(work.test(limits, thresholds))
+        assert outcome is not None, "a process alone is the first"
         test = outcome.test
         classes = ", ".join(f"{one.name} {one.ap * 100:.1f}" for one in test.by_class)
         cells = {"map50": test.map50 * 100, "map": (test.map or 0) * 100, "classes": classes}

@@ -15,7 +15,7 @@ from glassnet.data.kind import Augmentation
 from glassnet.nets.rcnn.warping import Crops, around
 from glassnet.training.detection.feeding import Feed, look, together
 from glassnet.training.detection.ground import Ground, Scene, draw, ground_of, mark
-from glassnet.training.detection.varied import LEAST, Move, any_move, moved, moved_scene, vary
+from glassnet.training.detection.varied import LEAST, Move, any_copy, any_move, moved, moved_scene
 
 PLAIN = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 CPU = torch.device("cpu")
@@ -125,6 +125,12 @@ def test_a_move_moves_pixels_and_boxes_alike(mirror_x, mirror_y, scale):
     assert box[2] - box[0] == pytest.approx(30 * scale) and box[3] - box[1] == pytest.approx(16 * scale * 1.05)
     assert (box[0] + box[2]) / 2 == pytest.approx(45 + 6.5, abs=1e-4), "the middle of the width stays but for the shift"
     assert found_again(moved(picture, move)) == pytest.approx(box, abs=0.6)
+
+
+def vary(x, one, how, random, moves_proposals):
+    size = x.shape[2], x.shape[1]
+    copy = any_copy(size, how, random)
+    return copy.of(x), moved_scene(one, copy.move, size, moves_proposals)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -259,7 +265,7 @@ def test_a_step_is_never_without_regions():
 
 
 def test_smaller_pictures_of_a_batch_have_the_mean_beside_and_below_them():
-    x = together([torch.ones(3, 2, 5), torch.ones(3, 4, 3)])
+    x = together([torch.ones(3, 2, 5), torch.ones(3, 4, 3)], (4, 5))
     assert x.shape == (2, 3, 4, 5) and x.sum().item() == 30 + 36
     assert not x[0, :, 2:].any() and not x[1, :, :, 3:].any()
     assert look(np.full((3, 2, 2), 255, np.uint8), PLAIN).flatten().tolist() == pytest.approx([2.0] * 12)

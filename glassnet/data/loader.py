@@ -39,10 +39,14 @@ class Regions:
 
 @dataclass(frozen=True)
 class Part:
-    """What one process's batch is of a step that several take together. first: where it begins. y: (N,) all classes."""
+    """What one process's batch is of a step that several take together. first: where it begins. y: (N,) all classes.
+
+    pictures: where its pictures begin, and how many all have, where the examples are regions of them.
+    """
 
     first: int
     y: Tensor
+    pictures: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,13 @@ class Batches(Protocol):
 
     def in_order(self) -> Iterator[Batch]:
         """Every example once, as it is."""
+
+    @property
+    def pieces(self) -> int:
+        """Among how many processes they can be divided."""
+
+    def shard(self, world: World) -> Batches:
+        """Those of the examples, in order, that a process is asked about."""
 
 
 class Loader:
@@ -166,6 +177,11 @@ class Loader:
         """Every example once, as it is."""
         for start in range(0, len(self.rows), batch or self.batch):
             yield self._batch(self.rows[start : start + (batch or self.batch)])
+
+    @property
+    def pieces(self) -> int:
+        """Among how many processes they can be divided."""
+        return len(self.rows)
 
     def shard(self, world: World) -> Loader:
         """Those of the examples, in order, that a process is asked about."""

@@ -16,6 +16,7 @@ from glassnet.nets import zoo
 from glassnet.nets.convnet import ConvNet
 from glassnet.training.cluster import Cluster
 from glassnet.training.machine import Machine
+from glassnet.training.recipe import Recipe
 from glassnet.words import counted
 
 
@@ -46,7 +47,7 @@ def agree(
     sides = cluster.together(lambda: plans.sides_of(plan, dataset))
     if plan.settings.minutes and not told["went_on"]:
         plan = _in_minutes(plan, dataset, sides, machine, cluster)
-    return plan, sides, _times(machine, cluster.world.size)
+    return plan, sides, times(machine, cluster.world.size)
 
 
 def _in_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cluster: Cluster) -> Plan:
@@ -58,12 +59,12 @@ def _in_minutes(plan: Plan, dataset: Dataset, sides: Split, machine: Machine, cl
     return plans.from_json(told)
 
 
-def threads_of(plan: Plan, cluster: Cluster) -> int:
+def threads_of(recipe: Recipe, settings: Training, cluster: Cluster) -> int:
     """The cores that this process spreads its work over: those of the plan, as far as its share of the machine goes."""
-    if cluster.is_alone or plan.settings.threads:
-        return plan.recipe.threads
+    if cluster.is_alone or settings.threads:
+        return recipe.threads
     share = cluster.world.cores()
-    return min(plan.recipe.threads or share, share)
+    return min(recipe.threads or share, share)
 
 
 def begin(net: ConvNet, plan: Plan, train: Loader, cluster: Cluster) -> None:
@@ -76,17 +77,21 @@ def begin(net: ConvNet, plan: Plan, train: Loader, cluster: Cluster) -> None:
 def _refuse_too_many(plan: Plan, sides: Split, cluster: Cluster) -> None:
     """Raises GlassnetError where some process would have no part of some batch."""
     examples = plan.recipe.examples or int(sides.counts[TRAIN].sum())
-    least = examples // -(-examples // plan.recipe.batch)
+    refuse_too_many(examples // -(-examples // plan.recipe.batch), "an example", cluster)
+
+
+def refuse_too_many(least: int, what: str, cluster: Cluster) -> None:
+    """Raises GlassnetError for more processes than there are examples in the smallest batch."""
     if least < cluster.world.size:
         raise GlassnetError(
             "torchrun",
-            expected=f"up to {counted(least, 'process', 'processes')}, an example of each batch for one",
+            expected=f"up to {counted(least, 'process', 'processes')}, {what} of each batch for one",
             found=str(cluster.world.size),
             fix="Start fewer, or add a larger --batch",
         )
 
 
-def _times(machine: Machine, processes: int) -> Machine:
+def times(machine: Machine, processes: int) -> Machine:
     """So many machines, or parts of one, as one."""
     peaks = {precision: peak * processes for precision, peak in machine.gflops.items()}
     return replace(machine, cores=machine.cores * processes, gflops=peaks, memory=machine.memory * processes)

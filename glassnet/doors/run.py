@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -101,8 +102,8 @@ def run(
     dataset = starting.fitted(dataset, (stored.settings if stored else settings).seed)
     plan, sides, machine = agreeing.agree(dataset, source, reading or Reading(), settings, stored, cluster)
     with ExitStack() as held:
-        held.enter_context(using(agreeing.threads_of(plan, cluster)))
-        cluster.together(lambda: _open(out, plan, held))
+        held.enter_context(using(agreeing.threads_of(plan.recipe, plan.settings, cluster)))
+        cluster.together(lambda: begin_folder(out, plan, held))
         train, val, test = starting.loaders(plan, dataset, sides, torch.device(machine.device), cluster.world)
         checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
         snapshot, notes = checkpoints.latest() if checkpoints else (None, ())
@@ -129,7 +130,14 @@ def run(
         yield Finished(model, outcome, out, _save(model, outcome, out) if out is not None else None)
 
 
-def _open(out: Path | None, plan: Plan, held: ExitStack) -> None:
+class Written(Protocol):
+    """What is kept of a plan beside the checkpoints."""
+
+    def write(self, out: Path) -> None:
+        """Keeps it."""
+
+
+def begin_folder(out: Path | None, plan: Written, held: ExitStack) -> None:
     """Begins the folder of a run, if there is one."""
     if out is None:
         return

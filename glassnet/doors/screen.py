@@ -14,7 +14,8 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.kinds import Source
 from glassnet.data.reading import Progress
 from glassnet.steps import finish
-from glassnet.words import duration
+from glassnet.words import counted, duration
+from glassnet.world import restarts_badly
 
 ACCENT = "#f58ab6"
 WIDTH = 80
@@ -33,6 +34,13 @@ def console(json: bool = False, quiet: bool = False) -> Console:
 def fact(label: str, words: str, style: str = "") -> Text:
     """A line that begins with what it is about: "data    60,000 pictures in 10 classes"."""
     return Text.assemble((f"{label:<8}", "dim"), (words, style))
+
+
+def tell_processes(out: Console, count: int) -> None:
+    """Says that so many train together, and what would make restarts hang."""
+    out.print(fact("cluster", f"{counted(count, 'process', 'processes')}, each with a part of every batch"))
+    if restarts_badly():
+        out.print(fact("note", "restarts need TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, or they hang"))
 
 
 class Redrawn:

@@ -71,6 +71,10 @@ class Network(nn.Module, ABC):
         """The layers that are new where all others begin with weights from elsewhere; sgd lets them learn faster."""
         return ()
 
+    def over_pictures(self) -> nn.Module | None:
+        """The layers that look at whole pictures, where the examples are regions of them."""
+        return None
+
     @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
         """The stretches of its training, in order."""

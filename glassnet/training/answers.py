@@ -7,7 +7,7 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
-from glassnet.data.loader import Batches, Loader
+from glassnet.data.loader import Batches
 from glassnet.nets.network import ask
 from glassnet.steps import finish
 from glassnet.training.cluster import APART, Cluster
@@ -20,17 +20,14 @@ def answers(
 
     The processes of a cluster are each asked about a part of them.
     """
-    sharing = cluster.among(len(loader.rows))
+    sharing = cluster.among(loader.pieces)
     logits, y = finish(answering(net, shard(loader, sharing), precision))
     return sharing.gathered(logits), sharing.gathered(y)
 
 
 def shard(loader: Batches, cluster: Cluster) -> Batches:
     """The examples of a loader that this process is asked about."""
-    if cluster.is_alone:
-        return loader
-    assert isinstance(loader, Loader), "only whole examples are learnt together"
-    return loader.shard(cluster.world)
+    return loader if cluster.is_alone else loader.shard(cluster.world)
 
 
 def answering(

@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from glassnet.data.loader import Batch
 from glassnet.errors import GlassnetError
-from glassnet.nets.network import Criterion
+from glassnet.nets.network import Criterion, Network
 from glassnet.training.checkpoints import Snapshot
 from glassnet.training.cluster import Cluster
 from glassnet.training.spread import Now, put_together, take_apart
@@ -118,8 +118,10 @@ def _in_buckets(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
 class Together:
     """The steps of a training that the processes of a cluster take together; in a cluster of one each does nothing."""
 
-    def __init__(self, net: nn.Module, cluster: Cluster) -> None:
+    def __init__(self, net: Network, cluster: Cluster) -> None:
         self.net, self.cluster = net, cluster
+        first = net.over_pictures()  # if any: the others see regions of the pictures
+        self._pictures = Now() if cluster.is_alone or first is None else put_together(first, cluster)
         self._now = Now() if cluster.is_alone else put_together(net, cluster)
         self._gradients: Gradients | None = None
 
@@ -139,6 +141,7 @@ class Together:
         """The step that comes is on this batch."""
         part = batch.part
         self._now.first, self._now.whole = (part.first, len(part.y)) if part else (0, 0)
+        self._pictures.first, self._pictures.whole = part.pictures if part else (0, 0)
 
     def share(self, loss: Tensor, batch: Batch, criterion: Criterion) -> Tensor:
         """What the mean loss over this process's part adds to that over the whole step."""

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glassnet.config import PARTS, Detecting, Reading, Training, flag
-from glassnet.data.boxes.finding import BoxSource
+from glassnet.data.boxes.finding import BoxSource, find_boxes
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card, refuse_weights_of_detector
 from glassnet.doors.commands import print_json
 from glassnet.doors.folder import choose_out
 from glassnet.errors import GlassnetError
+from glassnet.world import world
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from glassnet.data.boxes.annotated import BoxData
     from glassnet.doors.detection.plan import DetectorPlan
+    from glassnet.training.cluster import Cluster
 
 
 def train_boxes(
@@ -31,15 +36,28 @@ def train_boxes(
     json: bool,
 ) -> None:
     """Trains a detector and leaves its folder."""
+    folder = choose_box_folder(name, out, settings, detecting, reading, overwrite)
+    follow_boxes(source, data, folder, settings, detecting, reading, None, json)
+
+
+def choose_box_folder(
+    name: str, out: Path | None, settings: Training, detecting: Detecting, reading: Reading, overwrite: bool
+) -> Path:
+    """Where a new detector goes, with all refused that can be known by now. Raises GlassnetError."""
     refuse_what_does_nothing(detecting, reading)
     refuse_weights_of_detector(settings.weights, detecting.engine or "fast")
-    _train(source, data, choose_out(name, out, overwrite), settings, detecting, reading, None, json)
+    return choose_out(name, out, overwrite)
 
 
 def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detecting, Reading], json: bool) -> None:
     """Goes on by the stored plan; settings that say otherwise are refused."""
-    from glassnet.data.boxes.finding import find_boxes
+    refuse_other_words(plan, asked)
+    source = source_of(plan.source)
+    follow_boxes(source, plan.source, folder, plan.settings, plan.detecting, plan.reading, plan, json)
 
+
+def refuse_other_words(plan: DetectorPlan, asked: tuple[Training, Detecting, Reading]) -> None:
+    """Raises GlassnetError for a setting that differs from a plan's."""
     settings, detecting, reading = asked
     pairs = (
         (settings, plan.settings, Training()),
@@ -47,11 +65,15 @@ def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detect
         (reading, plan.reading, Reading()),
     )
     refuse_other_settings(pairs)
-    source = find_boxes(plan.source)
+
+
+def source_of(data: str) -> BoxSource:
+    """The boxes that a training began with. Raises GlassnetError."""
+    source = find_boxes(data)
     if source is None:
         fix = "Put it back as it was, or begin anew with another --out"
-        raise GlassnetError(plan.source, expected="boxes on pictures", found="none", fix=fix)
-    _train(source, plan.source, folder, plan.settings, plan.detecting, plan.reading, plan, json)
+        raise GlassnetError(data, expected="boxes on pictures", found="none", fix=fix)
+    return source
 
 
 def refuse_other_settings(pairs: Iterable[tuple[object, object, object]]) -> None:
@@ -100,17 +122,18 @@ def summary(folder: Path) -> dict[str, object]:
     }
 
 
-def _train(
+def follow_boxes(
     source: BoxSource,
     data: str,
-    out: Path,
+    out: Path | None,
     settings: Training,
     detecting: Detecting,
     reading: Reading,
     stored: DetectorPlan | None,
     json: bool,
+    cluster: Cluster | None = None,
 ) -> None:
-    from glassnet.doors.commands.show_boxes import read_boxes
+    """Trains a detector and shows it. cluster: of the processes that do this together; one shows it."""
     from glassnet.doors.detection.events import Step
     from glassnet.doors.detection.run import Finished, Prepared, run
     from glassnet.doors.detection.view import DetectorView
@@ -119,11 +142,15 @@ def _train(
     from glassnet.doors.signals import patient_signals
     from glassnet.training.progress import Progress
 
-    screen = console(json)
-    view, found = DetectorView(screen), read_boxes(source, screen)
+    screen = console(json, quiet=not world().is_first)
+    view, found = DetectorView(screen), _read(source, screen, cluster)
     try:
         with patient_signals() as caught:
-            events = run(found, settings, detecting, out, data, reading, stored)
+            if cluster is None:
+                events = run(found, settings, detecting, out, data, reading, stored)
+            else:
+                cluster.caught = lambda: caught.number
+                events = run(found, settings, detecting, out, data, reading, stored, cluster)
             for event in events:
                 match event:
                     case Step():
@@ -134,10 +161,22 @@ def _train(
                         view.progress(event)
                     case Finished():
                         view.finished(event)
-                if caught.number and not isinstance(event, Finished):
+                number = cluster.agreed if cluster is not None else caught.number
+                if number and not isinstance(event, Finished):
                     view.close()
-                    events.throw(Stop(caught.number))
+                    events.throw(Stop(number))
     finally:
         view.close()
-    if json:
+    if json and out is not None:
         print_json(summary(out))
+
+
+def _read(source: BoxSource, screen: Console, cluster: Cluster | None) -> BoxData:
+    """The annotations, read by every process."""
+    from glassnet.doors.commands.show_boxes import read_boxes
+    from glassnet.doors.screen import tell_processes
+
+    if cluster is None:
+        return read_boxes(source, screen)
+    tell_processes(screen, cluster.world.size)
+    return cluster.together(lambda: read_boxes(source, screen))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -13,17 +15,18 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.places import refuse_missing, refuse_missing_weights
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card
-from glassnet.doors.commands import title
+from glassnet.doors.commands import title, train_boxes
 from glassnet.doors.commands.train import choose, finish_line, folder_to_resume, follow, refuse_device, take_up
+from glassnet.doors.detection.plan import from_json, read_detector_plan
 from glassnet.doors.folder import is_model, is_unfinished
 from glassnet.doors.inputs import find_data
 from glassnet.doors.joining import joined
 from glassnet.doors.plan import Plan, read_plan
-from glassnet.doors.screen import fact, read
+from glassnet.doors.screen import read, tell_processes
 from glassnet.errors import GlassnetError
 from glassnet.nets import zoo
-from glassnet.words import counted
-from glassnet.world import launch, restarts_badly
+from glassnet.training.cluster import Cluster
+from glassnet.world import launch
 
 TRAINED, NEW, TAKEN_UP = "trained", "new", "taken up"
 
@@ -38,7 +41,7 @@ def train_together(
     overwrite: bool,
     json: bool,
 ) -> None:
-    """Trains a classifier in all processes of a cluster and leaves one model folder; its summary is the JSON."""
+    """Trains a net in all processes of a cluster and leaves one model folder; its summary is the JSON."""
     with joined(settings) as (cluster, mine):
         told = cluster.led(lambda: _begin(data, out, settings, detecting, reading, resume, overwrite))
         assert isinstance(told, dict), "as it was sent"
@@ -47,14 +50,14 @@ def train_together(
             if is_first:
                 finish_line(folder, json)
             return
+        if "boxes" in told:
+            _follow_boxes(told, folder if is_first else None, (mine, detecting, reading), json, cluster)
+            return
         plan: Plan | None = read_plan(folder) if is_first and how == TAKEN_UP else None
         source, looked = told["source"], Reading(**told["reading"])
-        size = cluster.world.size
 
         def reader(screen: Console) -> Dataset:
-            screen.print(fact("cluster", f"{counted(size, 'process', 'processes')}, each with a part of every batch"))
-            if restarts_badly():
-                screen.print(fact("note", "restarts need TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, or they hang"))
+            tell_processes(screen, cluster.world.size)
             return cluster.in_turn(lambda: read(find_data(source, looked, unlabelled=told["unlabelled"]), screen))
 
         follow(reader, mine, folder if is_first else None, source, looked, plan, json, cluster)
@@ -80,7 +83,10 @@ def _begin(
             fix = "Begin one without --resume"
             raise GlassnetError(str(begun), expected="an unfinished training", found="none", fix=fix)
     if begun is not None:
-        _refuse_boxes(begun)
+        boxes = read_detector_plan(begun)
+        if boxes is not None:
+            train_boxes.refuse_other_words(boxes, (settings, detecting, reading))
+            return {"how": TAKEN_UP, "folder": str(begun), "source": boxes.source, "boxes": asdict(boxes)}
         plan = take_up(begun, settings, detecting, reading)
         facts = {"source": plan.source, "reading": asdict(plan.reading), "unlabelled": zoo.named_belief(plan.net)}
         return {"how": TAKEN_UP, "folder": str(begun), **facts}
@@ -88,7 +94,8 @@ def _begin(
     refuse_missing_weights(settings.weights)
     refuse_device(settings.device)
     if reading.kind is None and not is_model(Path(data)) and find_boxes(data) is not None:
-        raise _no_boxes(data)
+        folder = train_boxes.choose_box_folder(title(data), out, settings, detecting, reading, overwrite)
+        return {"how": NEW, "folder": str(folder), "source": data, "boxes": None}
     _, folder = choose(data, out, settings, detecting, reading, overwrite)
     learns_without = bool(settings.net) and zoo.named_belief(str(settings.net))
     return {
@@ -96,14 +103,14 @@ def _begin(
     }  # fmt: skip
 
 
-def _refuse_boxes(folder: Path) -> None:
-    """Raises GlassnetError for the unfinished training of a detector."""
-    from glassnet.doors.detection.plan import read_detector_plan
-
-    if read_detector_plan(folder) is not None:
-        raise _no_boxes(str(folder))
-
-
-def _no_boxes(place: str) -> GlassnetError:
-    fix = "Train it in one process: the same command without torchrun"
-    return GlassnetError(place, expected="examples with a class each", found="boxes, for a detector", fix=fix)
+def _follow_boxes(
+    told: Mapping[str, Any],
+    out: Path | None,
+    asked: tuple[Training, Detecting, Reading],
+    json: bool,
+    cluster: Cluster,
+) -> None:
+    """Trains a detector. told: what the first process decided. asked: what was typed; a plan counts for more."""
+    stored = from_json(told["boxes"]) if told["boxes"] is not None else None
+    source = cluster.together(lambda: train_boxes.source_of(told["source"]))
+    train_boxes.follow_boxes(source, told["source"], out, *asked, stored, json, cluster)

@@ -18,6 +18,8 @@ from glassnet.data.boxes.store import Store, store_steps
 from glassnet.data.dataset import TEST, TRAIN, Dataset, Normalisation, Preparation, Samples
 from glassnet.data.symmetry import Symmetry, symmetry
 from glassnet.doors.detection.events import Step
+from glassnet.doors.detection.turns import all_together, in_turn
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.detection.ground import Ground, ground_of
 from glassnet.training.detection.matching import Objects
 from glassnet.words import counted
@@ -57,48 +59,73 @@ class Basis:
 
 
 def basis_steps(
-    found: BoxData, side: int | None, kind: str, regions: int | None, cleaned: bool, seed: int
+    found: BoxData,
+    side: int | None,
+    kind: str,
+    regions: int | None,
+    cleaned: bool,
+    seed: int,
+    cluster: Cluster = APART,
 ) -> Generator[Step, None, Basis]:
     """Reads the pictures and proposes regions on them. side: of the longer side; chosen unless given.
 
+    cluster: of processes that each do so; of those on one machine one decodes, and all search for regions.
+
     Raises GlassnetError for what can't be trained on.
     """
-    diagnosis = diagnose(found)
-    data = found
-    notes: tuple[str, ...] = ()
-    unmarked: NDArray[np.bool_] = np.asarray(diagnosis.absent.any(1))
-    if cleaned:
-        data, unmarked = diagnosis.cleaned, np.zeros(len(diagnosis.cleaned), bool)
-        less = f"{counted(len(found) - len(data), 'picture')} and {counted(found.total - data.total, 'box', 'boxes')}"
-        notes += (f"cleaned: {less} left out",)
-    elif len(diagnosis.findings):
-        notes += (f"{counted(len(diagnosis.findings), 'thing')} in the annotations may be wrong (glassnet show)",)
-    steps = store_steps(data, side or choose_side(data))
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            store: Store = end.value
-            break
-        yield Step("reading", progress.done, progress.total, "pictures")
-    sides = sides_of(data, store.digest, seed)
+    data, unmarked, notes = _doubted(found, cleaned)
+    store = yield from in_turn(lambda: _stored(data, side or choose_side(data)), cluster)
+    sides = cluster.together(lambda: sides_of(data, store.digest, seed))
     train = sides.rows(TRAIN)
     if unmarked[train].any():
         words = counted(int(unmarked[train].sum()), "training picture")
         notes += (f"{words} lack a class that is on nearly all others: nothing there counts as background",)
     known = [data.pictures[i] for i in train]
     plan = learn(kind, [one.boxes for one in known], [one.size for one in known], regions or REGIONS[kind], seed)
-    proposing = propose_steps(plan, [data.file(i) for i in range(len(data))])
-    while True:
-        try:
-            progress = next(proposing)
-        except StopIteration as end:
-            proposals = end.value
-            break
-        yield Step("looking", progress.done, progress.total, "pictures for regions")
+    plan = Proposals.from_json(cluster.told(plan.as_json()))
+    place = cluster.world
+    if kind != "grid" and place.local_size > 1:  # what each finds on its share is kept, and read by all
+        yield from all_together(_proposed(plan, data, slice(place.local_rank, None, place.local_size)), cluster)
+    proposals = yield from all_together(_proposed(plan, data), cluster)
     ground = ground_of(data, store, proposals, unmarked)
     mark = fingerprint(data, store.digest, store.size, sides)
     return Basis(data, store, sides, plan, ground, tuple(proposals), (*sides.notes, *notes), mark)
+
+
+def _doubted(found: BoxData, cleaned: bool) -> tuple[BoxData, NDArray[np.bool_], tuple[str, ...]]:
+    """The data as it is trained on, (pictures,) whether a class is missing there, and what a person should know."""
+    diagnosis = diagnose(found)
+    if cleaned:
+        data = diagnosis.cleaned
+        less = f"{counted(len(found) - len(data), 'picture')} and {counted(found.total - data.total, 'box', 'boxes')}"
+        return data, np.zeros(len(data), bool), (f"cleaned: {less} left out",)
+    doubts = counted(len(diagnosis.findings), "thing")
+    notes = (f"{doubts} in the annotations may be wrong (glassnet show)",) if len(diagnosis.findings) else ()
+    return found, np.asarray(diagnosis.absent.any(1)), notes
+
+
+def _stored(data: BoxData, side: int) -> Generator[Step, None, Store]:
+    """The pictures, decoded."""
+    steps = store_steps(data, side)
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            store: Store = end.value
+            return store
+        yield Step("reading", progress.done, progress.total, "pictures")
+
+
+def _proposed(plan: Proposals, data: BoxData, which: slice = slice(None)) -> Generator[Step, None, list[Boxes]]:
+    """The regions of some pictures."""
+    steps = propose_steps(plan, [data.file(i) for i in range(len(data))[which]])
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            proposals: list[Boxes] = end.value
+            return proposals
+        yield Step("looking", progress.done, progress.total, "pictures for regions")
 
 
 def choose_side(data: BoxData) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from glassnet.doors.detection.basis import Basis
 from glassnet.doors.detection.plan import EPOCHS, DetectorPlan, build, feeds
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.machine import using
 from glassnet.training.trainer import Trainer
 
@@ -17,21 +18,25 @@ USED = 0.9  # share of the time that all stages may fill
 FORWARD = 1 / 3  # of a step's time: what judging a region takes, against learning from it
 
 
-def within_minutes(plan: DetectorPlan, basis: Basis, device: torch.device) -> DetectorPlan:
-    """The plan with as many epochs as fit, beside all that comes after them; one at least."""
+def within_minutes(plan: DetectorPlan, basis: Basis, device: torch.device, cluster: Cluster = APART) -> DetectorPlan:
+    """The plan with as many epochs as fit, beside all that comes after them; one at least.
+
+    cluster: of processes that share all this work, and take the measured steps together.
+    """
     assert plan.settings.minutes is not None
     budget = plan.settings.minutes * 60
     with using(plan.recipe.threads):
-        train, held = feeds(plan, basis, basis.proposals, device)
-        trainer = Trainer(build(plan, basis.ground.classes), train, held, replace(plan.recipe, epochs=10_000))
+        train, held = feeds(plan, basis, basis.proposals, device, cluster.world)
+        net, endless = build(plan, basis.ground.classes, begun=False), replace(plan.recipe, epochs=10_000)
+        trainer = Trainer(net, train, held, endless, cluster=cluster)
         begun, took, steps = time.perf_counter(), 0.0, 0
         for _ in trainer.run():
             if steps == 2:  # the first steps set things up
                 begun = time.perf_counter()
             steps, took = steps + 1, time.perf_counter() - begun
-            if steps > 5 and took > budget * MEASURED:
+            if cluster.told(steps > 5 and took > budget * MEASURED):  # by the first one's clock
                 break
-    step = took / max(steps - 2, 1)
+    step = float(str(cluster.told(took / max(steps - 2, 1))))
     region = step / (plan.recipe.batch * train.regions) * FORWARD
     epoch = step * train.steps + region * len(held.rows)
     train_pictures, val, test = basis.sides.counts()

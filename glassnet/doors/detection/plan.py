@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from glassnet.training.detection.feeding import Feed
 from glassnet.training.machine import Machine, choose_threads
 from glassnet.training.recipe import Recipe
 from glassnet.words import percent
+from glassnet.world import ALONE, World
 
 KIND = "boxes"
 CROP = 48  # pixels a side that a region is warped to, unless told; R-CNN's own are 227
@@ -83,9 +85,18 @@ class DetectorPlan:
 
 
 def make(
-    basis: Basis, source: str, settings: Training, detecting: Detecting, reading: Reading, machine: Machine
+    basis: Basis,
+    source: str,
+    settings: Training,
+    detecting: Detecting,
+    reading: Reading,
+    machine: Machine,
+    sharing: int = 1,
 ) -> DetectorPlan:
-    """Chooses whatever was left open. Raises GlassnetError when the net can't be."""
+    """Chooses whatever was left open. Raises GlassnetError when the net can't be.
+
+    sharing: processes on this machine that train together.
+    """
     engine = detecting.engine or "fast"
     given = weights.find(settings.weights) if settings.weights else None
     net = _net(settings, given, engine)
@@ -125,14 +136,14 @@ def make(
         source, settings, detecting, reading, engine, net, max(size), size, recipe,
         normalisation or normalisation_of(basis), basis.fingerprint, (*basis.notes, *begun, *notes),
     )  # fmt: skip
-    threads, why = _threads(plan, basis, machine)
+    threads, why = _threads(plan, basis, machine, sharing)
     return replace(plan, recipe=replace(recipe, threads=threads), notes=(*plan.notes, *why))
 
 
-def build(plan: DetectorPlan, classes: int) -> RegionNet:
-    """The net of a plan, with random weights, or those of --weights."""
+def build(plan: DetectorPlan, classes: int, begun: bool = True) -> RegionNet:
+    """The net of a plan, with random weights, or those of --weights unless it isn't to be begun."""
     seed = plan.recipe.seed
-    given = weights.find(plan.settings.weights) if plan.settings.weights else None
+    given = weights.find(plan.settings.weights) if begun and plan.settings.weights else None
     if plan.engine == "fast":
         detector = Detector(parse_regions(plan.net), (3, *plan.size), classes, seed)
         if given:
@@ -153,8 +164,10 @@ def costs(plan: DetectorPlan, classes: int) -> tuple[Cost, Cost]:
     return Cost(), text.total(text.measure(text.parse(plan.net), (3, side, side), classes + 1))
 
 
-def feeds(plan: DetectorPlan, basis: Basis, proposals: Proposals, device: torch.device) -> tuple[Feed, Feed]:
-    """Steps of training, and the held-out regions that judge it."""
+def feeds(
+    plan: DetectorPlan, basis: Basis, proposals: Proposals, device: torch.device, world: World = ALONE
+) -> tuple[Feed, Feed]:
+    """Steps of training, and the held-out regions that judge it. world: of the processes that share each step."""
     fast, recipe = plan.engine == "fast", plan.recipe
     regions = DRAWN if fast else STEP_OF_RCNN[1]
     crops = None if fast else plan.crops
@@ -170,6 +183,7 @@ def feeds(plan: DetectorPlan, basis: Basis, proposals: Proposals, device: torch.
             recipe.augmentation if side == TRAIN and plan.settings.augment else None,
             proposals.kind != "grid",
             recipe.seed,
+            world if side == TRAIN else ALONE,
         )
         for side in (TRAIN, VAL)
     )
@@ -181,7 +195,7 @@ def read_detector_plan(out: Path) -> DetectorPlan | None:
     path = out / CHECKPOINTS / RUN
     try:
         facts = json.loads(path.read_text("utf-8"))
-        return _from_json(facts) if facts.get("kind") == KIND else None
+        return from_json(facts) if facts.get("kind") == KIND else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -207,16 +221,17 @@ def _usual_size(basis: Basis) -> tuple[int, int]:
     return height, width
 
 
-def _threads(plan: DetectorPlan, basis: Basis, machine: Machine) -> tuple[int, tuple[str, ...]]:
+def _threads(plan: DetectorPlan, basis: Basis, machine: Machine, sharing: int) -> tuple[int, tuple[str, ...]]:
     if machine.device != "cpu" or plan.settings.threads:
         return plan.settings.threads or 0, ()
     trunk, region = costs(plan, basis.ground.classes)
     each = trunk.multiply_adds + region.multiply_adds * DRAWN
-    threads, why = choose_threads(machine.cores, each * plan.recipe.batch)
+    threads, why = choose_threads(machine.cores, each * plan.recipe.batch, sharing)
     return threads, (why,) if why else ()
 
 
-def _from_json(facts: dict[str, Any]) -> DetectorPlan:
+def from_json(facts: Mapping[str, Any]) -> DetectorPlan:
+    """The plan that was written as JSON."""
     recipe = dict(facts["recipe"])
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     normalisation = facts["normalisation"]

@@ -14,27 +14,31 @@ import torch
 from glassnet.config import Detecting, Reading, Training
 from glassnet.data.boxes.annotated import BoxData
 from glassnet.data.dataset import TEST, VAL
+from glassnet.doors.agreeing import threads_of
+from glassnet.doors.detection import agreeing
 from glassnet.doors.detection import plan as plans
 from glassnet.doors.detection.basis import Basis, basis_steps
-from glassnet.doors.detection.budget import within_minutes
 from glassnet.doors.detection.events import Step
 from glassnet.doors.detection.folder import save
 from glassnet.doors.detection.outcome import DetectorOutcome
 from glassnet.doors.detection.plan import DetectorPlan
+from glassnet.doors.detection.turns import NOTHING_LOST
 from glassnet.doors.folder import CHECKPOINTS
-from glassnet.doors.run import Stop, enter
-from glassnet.errors import GlassnetError, Interrupted
+from glassnet.doors.run import Stop, begin_folder
+from glassnet.errors import Interrupted
 from glassnet.nets.rcnn.cropped import Cropped
 from glassnet.nets.rcnn.judging import RegionNet
 from glassnet.training.checkpoints import Checkpoints
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.detection.choosing import chances, choose_overlap
 from glassnet.training.detection.detecting import Limits, Seen, again, see
 from glassnet.training.detection.feeding import Feed
 from glassnet.training.detection.fitting import PROVISIONAL, Fitter
+from glassnet.training.detection.gathering import brought_together
 from glassnet.training.detection.judging import judge
 from glassnet.training.detection.matching import Stages, match
 from glassnet.training.detection.precision import best_threshold
-from glassnet.training.machine import Machine, choose_device, look_at_machine, using
+from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
 from glassnet.training.trainer import Progress, Trainer
 
@@ -74,65 +78,79 @@ def run(
     source: str = "",
     reading: Reading | None = None,
     stored: DetectorPlan | None = None,
+    cluster: Cluster = APART,
 ) -> Generator[Event, None, None]:
     """Trains a detector and, with `out`, leaves a model folder there. See doors.run.run for what else is given.
 
     Throw Stop into it to make it save and end with Interrupted. Raises GlassnetError.
+
+    cluster: of the processes that run this together; `out` is the first one's, and it alone comes to Finished.
     """
     keep_memory()
-    machine = look_at_machine(choose_device(stored.settings.device if stored else settings.device))
+    machine = agreeing.look(stored.settings.device if stored else settings.device, cluster)
     asked, reading = (stored.detecting if stored else detecting), reading or Reading()
     kind = asked.proposals or ("grid" if (asked.engine or "fast") == "fast" else "both")
     seed, side = (stored.settings.seed, stored.side) if stored else (settings.seed, reading.size)
-    basis = yield from basis_steps(found, side, kind, asked.regions, asked.cleaned, seed)
-    if stored is None:
-        plan = plans.make(basis, source, settings, detecting, reading, machine)
-        if settings.minutes is not None:
-            plan = within_minutes(plan, basis, torch.device(machine.device))
-    else:
-        plan = stored
-        if basis.fingerprint != plan.fingerprint:
-            fix = "Put it back as it was, or begin anew with another --out"
-            raise GlassnetError(plan.source, found="the data is not what this training began with", fix=fix)
+    try:
+        basis = yield from basis_steps(found, side, kind, asked.regions, asked.cleaned, seed, cluster)
+    except Stop as stop:
+        raise Interrupted(stop.number, NOTHING_LOST) from stop
+
+    def make() -> DetectorPlan:
+        return plans.make(basis, source, settings, detecting, reading, machine, cluster.world.local_size)
+
+    plan, machines = agreeing.agree(basis, make, stored, machine, cluster)
     with ExitStack() as held:
-        held.enter_context(using(plan.recipe.threads))
-        if out is not None:
-            enter(out, held)
-            plan.write(out)
-        work = Work(basis, plan, machine, out, stored is not None)
+        held.enter_context(using(threads_of(plan.recipe, plan.settings, cluster)))
+        cluster.together(lambda: begin_folder(out, plan, held))
+        work = Work(basis, plan, machines, out, stored is not None, cluster)
         try:
             outcome = yield from work.run()
         except Stop as stop:
-            raise work.interrupted(stop) from stop
+            raise cluster.fails(work.interrupted(stop)) from stop
+        if outcome is None:
+            return
         if out is not None:
             save(outcome, out)
         yield Finished(outcome, out)
 
 
 class Work:
-    """The stages of one run, and where it stands."""
+    """The stages of one run, and where it stands. cluster: of the processes that share each stage."""
 
-    def __init__(self, basis: Basis, plan: DetectorPlan, machine: Machine, out: Path | None, resumed: bool) -> None:
+    def __init__(
+        self,
+        basis: Basis,
+        plan: DetectorPlan,
+        machine: Machine,
+        out: Path | None,
+        resumed: bool,
+        cluster: Cluster = APART,
+    ) -> None:
+        self.cluster = cluster
         self.basis, self.plan, self.machine, self.out, self.resumed = basis, plan, machine, out, resumed
         self.device = torch.device(machine.device)
-        self.net: RegionNet = plans.build(plan, basis.ground.classes)
-        self.train, self.val = plans.feeds(plan, basis, basis.proposals, self.device)
-        self.trainer: Trainer[Feed] = Trainer(self.net, self.train, self.val, plan.recipe)
+        self.net: RegionNet = agreeing.begin(plan, basis.ground.classes, cluster)
+        self.train, self.val = plans.feeds(plan, basis, basis.proposals, self.device, cluster.world)
+        self.trainer: Trainer[Feed] = Trainer(self.net, self.train, self.val, plan.recipe, cluster=cluster)
         self.checkpoints = Checkpoints(out / CHECKPOINTS) if out is not None else None
         self.fits = Checkpoints(out / CHECKPOINTS / FITTED) if out is not None else None
         self.fitter: Fitter | None = None
         self.seconds: dict[str, float] = {}
 
-    def run(self) -> Generator[Event, None, DetectorOutcome]:
-        """Every stage in turn."""
+    def run(self) -> Generator[Event, None, DetectorOutcome | None]:
+        """Every stage in turn; what came of it is the first process's."""
         snapshot, notes = self.checkpoints.latest() if self.checkpoints else (None, ())
+        snapshot = self.cluster.shared(snapshot)
         if snapshot is not None:
             self.trainer.restore(snapshot)
         plan = self.plan
+        self.cluster.look_up()
         yield Prepared(self.basis, plan, self.machine, (*plan.notes, *notes), self.resumed, self.trainer.at.epoch)
         tuned = isinstance(self.net, Cropped) and "fine-tuning" not in plan.detecting.parts
         if not tuned:
             yield from self.train_net()
+        self.trainer.together.end()
         self.net.eval()
         if isinstance(self.net, Cropped) and plan.detecting.parts & {"svm", "regression"}:
             yield from self.fit(self.net)
@@ -172,15 +190,15 @@ class Work:
     def fit(self, net: Cropped) -> Iterator[Step]:
         plan = self.plan
         fitter = Fitter(
-            net, self.basis.ground, self.train.pictures, plan.normalisation, plan.recipe.precision, plan.recipe.seed
-        )
-        snapshot, _ = self.fits.latest() if self.fits else (None, ())
-        if snapshot is not None:
-            fitter.restore(snapshot)
+            net, self.basis.ground, self.train.pictures, plan.normalisation, plan.recipe.precision, plan.recipe.seed,
+            self.cluster,
+        )  # fmt: skip
+        fitter.restore(self.fits.latest()[0] if self.fits else None)
         self.fitter = fitter
         for progress in fitter.run():
             if self.fits and self.fits.due:
                 self.fits.save(fitter.snapshot(), fitter.done, 0)
+            self.cluster.look_up()
             yield Step("fitting", progress.done, progress.total, "pictures for SVMs and boxes", progress.seconds_left)
         if self.fits:
             self.fits.save(fitter.snapshot(), fitter.done, 0)
@@ -201,22 +219,28 @@ class Work:
         objects = [self.basis.objects(i) for i in rows]
         twice = self.plan.engine == "fast"  # R-CNN corrects a box once
         seen = yield from self._see(rows, Limits(LOOSE, twice), "choosing")
-        limits = Limits(choose_overlap(objects, seen, classes), twice)
+        limits = Limits(float(str(self.cluster.told(choose_overlap(objects, seen, classes)))), twice)
         seen = [again(one, limits.most, classes) for one in seen]
         if isinstance(self.net, Cropped) and self.net.has_svms:
-            self.net.get_buffer("chances").copy_(torch.from_numpy(chances(objects, seen, classes, PROVISIONAL)))
+            told = {"chances": torch.from_numpy(chances(objects, seen, classes, PROVISIONAL))}
+            self.net.get_buffer("chances").copy_(self.cluster.given(told)["chances"])
             seen = yield from self._see(rows, limits, "choosing")
         found = [one.found for one in seen]
         thresholds = tuple(best_threshold(match(objects, found, k)) for k in range(classes))
         self.seconds["choose"] = time.perf_counter() - begun
         return limits, thresholds
 
-    def test(self, limits: Limits, thresholds: tuple[float, ...]) -> Generator[Step, None, DetectorOutcome]:
+    def test(self, limits: Limits, thresholds: tuple[float, ...]) -> Generator[Step, None, DetectorOutcome | None]:
+        """Judges the test pictures; what came of it is the first process's."""
         basis, trainer = self.basis, self.trainer
         rows = basis.sides.rows(TEST).tolist()
         begun = time.perf_counter()
         seen = yield from self._see(rows, limits, "testing")
-        each = {"proposals": self._propose(rows[:PROPOSED]), "detection": (time.perf_counter() - begun) / len(rows)}
+        if not self.cluster.world.is_first:
+            return None
+        looked = len(rows[:: self.cluster.world.size])  # by this process
+        took = (time.perf_counter() - begun) / looked
+        each = {"proposals": self._propose(rows[:PROPOSED]), "detection": took}
         stages = [Stages(one.proposals, one.scored, one.found) for one in seen]
         test = judge(basis.data.classes, [basis.objects(i) for i in rows], stages, thresholds, self.plan.recipe.seed)
         return DetectorOutcome(
@@ -232,22 +256,19 @@ class Work:
         return (time.perf_counter() - begun) / len(rows)
 
     def _see(self, rows: list[int], limits: Limits, stage: str) -> Generator[Step, None, list[Seen]]:
-        """What the net makes of some pictures, with the boxes in the file's pixels."""
-        seen, begun = [], time.perf_counter()
-        for done, i in enumerate(rows):
+        """What the net makes of some pictures, with the boxes in the file's pixels; each process looks at its share."""
+        seen: list[Seen] = []
+        begun, world, basis, plan = time.perf_counter(), self.cluster.world, self.basis, self.plan
+        for done in range(0, len(rows), world.size):
             left = (time.perf_counter() - begun) / done * (len(rows) - done) if done else None
+            self.cluster.look_up()
             yield Step(stage, done, len(rows), "pictures", left)
-            store, one = self.basis.store, self.basis.data.pictures[i]
-            seen.append(
-                see(
-                    self.net,
-                    store[i],
-                    store.scale[i],
-                    one.size,
-                    self.basis.regions(i),
-                    self.plan.normalisation,
-                    limits,
-                    self.plan.recipe.precision,
-                )
-            )
-        return seen
+            for i in rows[done : done + world.size][world.rank : world.rank + 1]:
+                store, size = basis.store, basis.data.pictures[i].size
+                seen.append(
+                    see(
+                        self.net, store[i], store.scale[i], size, basis.regions(i), plan.normalisation, limits,
+                        plan.recipe.precision,
+                    )
+                )  # fmt: skip
+        return brought_together(seen, [basis.regions(i) for i in rows], self.cluster)

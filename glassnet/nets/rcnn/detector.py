@@ -93,6 +93,9 @@ class Detector(RegionNet):
         logits, _ = self.judge(self.grids(x, regions.boxes, regions.picture))
         return logits
 
+    def over_pictures(self) -> nn.Module:
+        return self.trunk
+
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("train", self._loss),)
 
@@ -103,9 +106,11 @@ class Detector(RegionNet):
         logits, change = self.judge(self.grids(batch.x, regions.boxes, regions.picture))
         loss = criterion.of(logits, y)
         on = torch.nonzero(y < self.classes)[:, 0]
-        if len(on):
-            spread = change.new_tensor(SPREAD, dtype=torch.float32)
+        every = batch.part.y if batch.part else y  # of the whole step: all processes move the same parameters
+        if bool((every < self.classes).any()):
+            exact = change if change.dtype == torch.float64 else change.float()  # never in half precision
+            spread = exact.new_tensor(SPREAD)
             wanted = correction(regions.boxes[on], regions.truth[on]) / spread
-            said = change[on, y[on]].float() / spread
+            said = exact[on, y[on]] / spread
             loss = loss + functional.smooth_l1_loss(said, wanted, beta=BENT, reduction="sum") / len(y)
         return loss, logits

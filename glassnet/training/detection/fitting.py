@@ -6,7 +6,7 @@ Girshick et al. 2014, section 2.3, appendices B and C, and their released code, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from glassnet.nets.rcnn.cropped import NORM, Cropped
 from glassnet.nets.rcnn.geometry import correction, overlap
 from glassnet.training.answers import autocast
 from glassnet.training.checkpoints import Snapshot
+from glassnet.training.cluster import APART, Cluster
 from glassnet.training.detection.feeding import look
 from glassnet.training.detection.ground import Ground, Scene
 from glassnet.training.detection.ridge import Ridge
@@ -44,6 +45,9 @@ class Fitter:
     """Learns from pictures of a ground what a Cropped scores and corrects by. It can be left between any two pictures.
 
     A first pass looks at the objects themselves, the positives; a second at every proposal.
+
+    cluster: of processes that each look at their share of the pictures, which takes nearly all the time. Only the first
+    fits and keeps what is fitted, picture by picture in the order of one process; at the end all nets have it.
     """
 
     def __init__(
@@ -54,7 +58,9 @@ class Fitter:
         normalisation: Normalisation,
         precision: str,
         seed: int,
+        cluster: Cluster = APART,
     ) -> None:
+        self.cluster = cluster
         self.net, self.ground, self.pictures, self.normalisation = net, ground, pictures, normalisation
         self.precision, self.seed, self.done, self.seconds = precision, seed, 0, 0.0
         self.norms = torch.zeros(3, dtype=torch.float64)  # sums of the features' norms, of the pooled ones', a count
@@ -69,17 +75,21 @@ class Fitter:
         return 2 * len(self.pictures)
 
     def run(self) -> Iterator[FitProgress]:
-        """Goes through both passes, yielding after each picture; then the net holds SVMs and regression."""
+        """Goes through both passes, yielding after each picture, or as many as there are processes; then the net holds
+        SVMs and regression.
+        """
         while self.done < self.total:
             begun = time.perf_counter()
             place = self.done % len(self.pictures)
-            if self.done < len(self.pictures):
-                self._first(int(self.pictures[place]))
-            else:
-                if place == 0:
-                    self._begin_second()
-                self._second(int(self.pictures[place]))
-            self.done += 1
+            is_second = self.done >= len(self.pictures)
+            if is_second and place == 0:
+                self._begin_second()
+            some = self.pictures[place : place + self.cluster.world.size].tolist()
+            each = [self._boxes(i, is_second) for i in some]
+            for i, boxes, (features, pooled) in zip(some, each, self._look(some, each), strict=True):
+                if len(boxes):
+                    (self._second if is_second else self._first)(i, boxes, features, pooled)
+            self.done += len(some)
             self.seconds += time.perf_counter() - begun
             yield FitProgress(self.done, self.total, self._seconds_left())
         self._finish()
@@ -97,12 +107,18 @@ class Fitter:
         kept = {name: t.clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
         return Snapshot(kept, {"done": self.done, "took": self.seconds})
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Takes up the state of a snapshot of the same net and ground."""
+    def restore(self, snapshot: Snapshot | None) -> None:
+        """Takes up the state of the first process's snapshot of the same net and ground, if it has one."""
+        few = {name: snapshot.tensors[name] for name in ("norms", "scale")} if snapshot else {}
+        told = self.cluster.shared(Snapshot(few, snapshot.facts) if snapshot else None)
+        if told is None:
+            return
+        self.done, self.seconds = int(str(told.facts["done"])), float(str(told.facts["took"]))
+        self.norms = told.tensors["norms"].clone()
+        self.net.get_buffer("norms").copy_(told.tensors["scale"])
+        if snapshot is None:
+            return
         tensors = snapshot.tensors
-        self.done, self.seconds = int(str(snapshot.facts["done"])), float(str(snapshot.facts["took"]))
-        self.norms = tensors["norms"].clone()
-        self.net.get_buffer("norms").copy_(tensors["scale"])
         for name in sorted(tensors):
             part, _, rest = name.partition(".")
             if part == "positive":
@@ -116,17 +132,22 @@ class Fitter:
             self.svms = [Svm.of(of("svm", k), self.seed + k) for k in range(self.net.classes)]
             self.ridges = [Ridge.of(of("ridge", k)) for k in range(self.net.classes)]
 
-    def _first(self, i: int) -> None:
-        """The objects of a picture, and some of its proposals, as they are before any scaling."""
+    def _boxes(self, i: int, every: bool) -> Tensor:
+        """(r, 4) the objects of a picture, and all of its proposals or some."""
         scene = self.ground.scenes[i]
+        if every:
+            return torch.cat([scene.boxes, scene.proposals])
         random = np.random.default_rng([self.seed, 7, i])
         some = torch.from_numpy(random.permutation(len(scene.proposals))[:NORMED])
-        boxes = torch.cat([scene.boxes, scene.proposals[some]])
-        if not len(boxes):
-            return
-        features, pooled = self._look(i, boxes)
+        return torch.cat([scene.boxes, scene.proposals[some]])
+
+    def _first(self, i: int, boxes: Tensor, features: Tensor, pooled: Tensor) -> None:
+        """The objects of a picture, and some of its proposals, as they are before any scaling."""
+        scene = self.ground.scenes[i]
         norms = torch.stack([features.norm(dim=1).sum(), pooled.norm(dim=1).sum(), torch.tensor(float(len(boxes)))])
         self.norms += norms.double()
+        if not self.cluster.world.is_first:
+            return
         for k in range(self.net.classes):
             mine = (scene.labels == k) & ~scene.is_hard
             if mine.any():
@@ -134,7 +155,7 @@ class Fitter:
 
     def _begin_second(self) -> None:
         """Scales the features so that their mean norm is NORM."""
-        means = (self.norms[:2] / self.norms[2]).float().clamp(min=1e-6)
+        means = self.cluster.given({"norms": (self.norms[:2] / self.norms[2]).float().clamp(min=1e-6)})["norms"]
         self.net.get_buffer("norms").copy_(means)
         width = self.net.svms.in_features
         for k, mine in enumerate(self.positives):
@@ -143,13 +164,11 @@ class Fitter:
             self.ridges.append(Ridge(self.net.corrections.in_features))
         self.positives = [[] for _ in self.positives]
 
-    def _second(self, i: int) -> None:
+    def _second(self, i: int, boxes: Tensor, features: Tensor, pooled: Tensor) -> None:
         """All regions of a picture: hard negatives for the SVMs, and regions near objects for the regression."""
-        scene = self.ground.scenes[i]
-        boxes = torch.cat([scene.boxes, scene.proposals])
-        if not len(boxes):
+        if not self.cluster.world.is_first:
             return
-        features, pooled = self._look(i, boxes)
+        scene = self.ground.scenes[i]
         for k in range(self.net.classes):
             share, who = _shares(boxes, scene, k)
             if scene.is_whole:
@@ -161,14 +180,26 @@ class Fitter:
             if near.any():
                 self.ridges[k].add(pooled[near], correction(boxes[near], mine[who[near]]))
 
-    def _look(self, i: int, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        device = next(self.net.parameters()).device
-        x = look(self.ground.store[i], self.normalisation).to(device)
-        with autocast(device, self.precision):
-            features, pooled = self.net.look(x, boxes.to(device))
-        return features.cpu(), pooled.cpu()
+    def _look(self, some: Sequence[int], each: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Features and pooled features of regions of some pictures, of which each process looks at one."""
+        device, rank = next(self.net.parameters()).device, self.cluster.world.rank
+        mine = torch.zeros(0, self.net.svms.in_features), torch.zeros(0, self.net.corrections.in_features)
+        if rank < len(some) and len(each[rank]):
+            x = look(self.ground.store[some[rank]], self.normalisation).to(device)
+            with autocast(device, self.precision):
+                features, pooled = self.net.look(x, each[rank].to(device))
+            mine = features.cpu(), pooled.cpu()
+        counts = [len(boxes) for boxes in each]
+        split = (torch.split(self.cluster.gathered(values), counts) for values in mine)
+        return list(zip(*split, strict=True))
 
     def _finish(self) -> None:
+        if self.cluster.world.is_first:
+            self._fit()
+        if not self.cluster.is_alone:
+            self.net.load_state_dict(self.cluster.given(self.net.state_dict()))
+
+    def _fit(self) -> None:
         for k, (svm, ridge) in enumerate(zip(self.svms, self.ridges, strict=True)):
             weight, bias = svm.finished()
             self.net.svms.weight.data[k], self.net.svms.bias.data[k] = weight, bias

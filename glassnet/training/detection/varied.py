@@ -48,18 +48,24 @@ def any_move(size: tuple[int, int], how: Augmentation, random: np.random.Generat
     return Move((by[0], by[1]), (to[0], to[1]))
 
 
-def vary(
-    x: Tensor, scene: Scene, how: Augmentation, random: np.random.Generator, moves_proposals: bool
-) -> tuple[Tensor, Scene]:
-    """A copy of a picture (3, H, W), in shares of its spread about its mean, and of what is on it.
+@dataclass(frozen=True)
+class Copy:
+    """How a copy of a picture varies. tint: (3, 1, 1)."""
 
-    moves_proposals: whether they follow what they were proposed for; a grid stays where it is.
-    """
-    height, width = x.shape[1:]
-    move = any_move((width, height), how, random)
+    move: Move
+    light: float
+    tint: Tensor
+
+    def of(self, x: Tensor) -> Tensor:
+        """(3, H, W) the copy of a picture, in shares of its spread about its mean."""
+        return moved(x, self.move) * self.light + self.tint
+
+
+def any_copy(size: tuple[int, int], how: Augmentation, random: np.random.Generator) -> Copy:
+    """One at random. size: (width, height)."""
+    move = any_move(size, how, random)
     light = math.exp(random.normal(0, LIGHT))
-    tint = torch.from_numpy(random.normal(0, TINT / 255 * 4, (3, 1, 1))).float()
-    return moved(x, move) * light + tint, moved_scene(scene, move, (width, height), moves_proposals)
+    return Copy(move, light, torch.from_numpy(random.normal(0, TINT / 255 * 4, (3, 1, 1))).float())
 
 
 def moved(x: Tensor, move: Move) -> Tensor:
