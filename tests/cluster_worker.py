@@ -19,7 +19,7 @@ from glassnet.data import kinds
 from glassnet.data.dataset import Normalisation
 from glassnet.data.kind import Augmentation
 from glassnet.data.loader import Batch, Loader, Part
-from glassnet.doors import plan as plans
+from glassnet.doors import choosing, starting
 from glassnet.doors.cli import run
 from glassnet.errors import Elsewhere, GlassnetError
 from glassnet.nets import text
@@ -129,11 +129,11 @@ def drifts(cluster):
     """
     dataset = kinds.read("digits")
     settings = Training(net="conv 4 3, relu, pool 2, fc", epochs=1, batch=128, threads=1, precision="float32")
-    plan, sides, _ = plans.make(dataset, "digits", Reading(), settings)
+    plan, sides, _ = choosing.make(dataset, "digits", Reading(), settings)
     found = {}
     for name, factor in (("rounding", 1 + 1e-6), ("fault", 1.1)):
-        train, held, _ = plans.loaders(plan, dataset, sides, torch.device("cpu"), cluster.world)
-        trainer = Trainer(plans.build(plan, dataset), train, held, plan.recipe, cluster=cluster)
+        train, held, _ = starting.loaders(plan, dataset, sides, torch.device("cpu"), cluster.world)
+        trainer = Trainer(starting.build(plan, dataset), train, held, plan.recipe, cluster=cluster)
         if cluster.world.rank == 1:
             with torch.no_grad():
                 for weight in trainer.net.parameters():
