@@ -195,13 +195,28 @@ def test_mistakes_are_answered_in_one_line(words, line, glassnet, every_kind):
     assert (found.code, found.out, found.err.strip()) == (2, "", line)
 
 
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """Some pictures with boxes, and a model folder that learnt from them; each engine learns once."""
+    root = tmp_path_factory.mktemp("detectors")
+    data, made = make_voc(root / "data", 30, seed=3), {}
+
+    def of(engine):
+        if engine not in made:
+            made[engine] = train_detector(data, root / engine, engine)
+        return data, made[engine]
+
+    return of
+
+
 @pytest.mark.parametrize(("engine", "proposals"), [("fast", "grid"), ("rcnn", "grid"), ("rcnn", "selective")])
-def test_a_detector_finds_the_same_boxes(engine, proposals, tmp_path):
-    data = make_voc(tmp_path / "data", 30, seed=3)
-    folder = train_detector(data, tmp_path / "model", engine)
+def test_a_detector_finds_the_same_boxes(engine, proposals, detector, tmp_path, monkeypatch):
+    data, folder = detector(engine)
     model = DetectorModel.load(folder)
     if proposals == "selective":
         pytest.importorskip("cv2")
+        monkeypatch.setattr(comparing, "FILES", 1)  # a search takes a second, and grid is compared with all
+        monkeypatch.setattr(comparing, "MADE_UP", 2)
         from dataclasses import replace
 
         searched = replace(model.proposals, kind="selective")
