@@ -172,6 +172,10 @@ def test_each_picture_is_searched_for_regions_by_one_process_of_a_machine(found)
     assert found["searched"] == {"counts": [10, 10], "same": True}
 
 
+def test_a_signal_to_one_process_while_pictures_are_read_ends_all(found):
+    assert found["signalled"] == [143, 143]
+
+
 def test_what_cannot_be_is_one_line_and_each_line_is_printed_once(alone, found):
     said = found["said"]
     assert found["codes"]["too many"] == found["codes"]["damaged"] == 2

@@ -219,11 +219,11 @@ class Work:
         objects = [self.basis.objects(i) for i in rows]
         twice = self.plan.engine == "fast"  # R-CNN corrects a box once
         seen = yield from self._see(rows, Limits(LOOSE, twice), "choosing")
-        limits = Limits(float(str(self.cluster.told(choose_overlap(objects, seen, classes)))), twice)
+        limits = Limits(float(str(self.cluster.led(lambda: choose_overlap(objects, seen, classes)))), twice)
         seen = [again(one, limits.most, classes) for one in seen]
         if isinstance(self.net, Cropped) and self.net.has_svms:
-            told = {"chances": torch.from_numpy(chances(objects, seen, classes, PROVISIONAL))}
-            self.net.get_buffer("chances").copy_(self.cluster.given(told)["chances"])
+            told = self.cluster.led(lambda: chances(objects, seen, classes, PROVISIONAL).tolist())
+            self.net.get_buffer("chances").copy_(torch.tensor(told))
             seen = yield from self._see(rows, limits, "choosing")
         found = [one.found for one in seen]
         thresholds = tuple(best_threshold(match(objects, found, k)) for k in range(classes))
