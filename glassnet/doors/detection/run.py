@@ -89,12 +89,8 @@ def run(
     keep_memory()
     machine = agreeing.look(stored.settings.device if stored else settings.device, cluster)
     asked, reading = (stored.detecting if stored else detecting), reading or Reading()
-    kind = asked.proposals or ("grid" if (asked.engine or "fast") == "fast" else "both")
     seed, side = (stored.settings.seed, stored.side) if stored else (settings.seed, reading.size)
-    try:
-        basis = yield from basis_steps(found, side, kind, asked.regions, asked.cleaned, seed, cluster)
-    except Stop as stop:
-        raise Interrupted(stop.number, NOTHING_LOST) from stop
+    basis = yield from _begin(found, asked, side, seed, cluster)
 
     def make() -> DetectorPlan:
         return plans.make(basis, source, settings, detecting, reading, machine, cluster.world.local_size)
@@ -113,6 +109,17 @@ def run(
         if out is not None:
             save(outcome, out)
         yield Finished(outcome, out)
+
+
+def _begin(
+    found: BoxData, asked: Detecting, side: int | None, seed: int, cluster: Cluster
+) -> Generator[Step, None, Basis]:
+    """All that it starts from; nothing is lost where that is stopped."""
+    kind = asked.proposals or ("grid" if (asked.engine or "fast") == "fast" else "both")
+    try:
+        return (yield from basis_steps(found, side, kind, asked.regions, asked.cleaned, seed, cluster))
+    except Stop as stop:
+        raise Interrupted(stop.number, NOTHING_LOST) from stop
 
 
 class Work:
