@@ -50,11 +50,11 @@ MEETINGS = 7  # of the worker's processes
 
 
 def made_up(objects, count=7, seed=0):
-    """Pictures of two sizes with twenty proposals each; so many of them have two objects, the others none."""
+    """A large picture and smaller ones, twenty proposals on each; so many of them have two objects, the others none."""
     random = np.random.default_rng(seed)
     pictures, scenes = [], []
     for i in range(5 if objects == 1 else count):
-        height, width = ((40, 50), (32, 60))[i % 2]
+        height, width = (32, 50) if i else (40, 60)  # only one process has it, the other must leave room for it
         pictures.append(random.integers(0, 256, (3, height, width)).astype(np.uint8))
         corner = random.uniform(0, 20, (22, 2))
         boxes = np.concatenate([corner, corner + random.uniform(8, 14, (22, 2))], 1)
