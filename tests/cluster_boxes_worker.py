@@ -119,6 +119,17 @@ def searched(cluster, folder):
     return {"counts": cluster.gathered(torch.tensor([len(count)])).tolist(), "same": torch.equal(*same)}
 
 
+def signalled(cluster, folder):
+    """What each process ends with where a signal comes to the second while pictures are read."""
+    cluster.caught = lambda: 15 * cluster.world.rank
+    try:
+        finish(basis_steps(finish(find_boxes(folder).steps()), 96, "grid", 50, False, 0, cluster))
+    except (Interrupted, Elsewhere) as end:
+        return cluster.gathered(torch.tensor([end.exit_code])).tolist()
+    finally:
+        cluster.caught = lambda: 0
+
+
 def left_in_the_fit(cluster, shapes, out):
     """Leaves a training while SVMs are fitted. Returns what each process ends with."""
     settings, detecting = TRAININGS["plain"]
@@ -161,6 +172,7 @@ def main():
         "steps": steps(cluster),
         "batches": {engine: batches(cluster, engine) for engine in NETS},
         "searched": searched(cluster, shapes),
+        "signalled": signalled(cluster, shapes),
         "left": left_in_the_fit(cluster, shapes, folder / "left-by-two"),
     }
     if cluster.world.is_first:

@@ -50,11 +50,11 @@ MEETINGS = 7  # of the worker's processes
 
 
 def made_up(objects, count=7, seed=0):
-    """Pictures of two sizes with twenty proposals each; so many of them have two objects, the others none."""
+    """A large picture and smaller ones, twenty proposals on each; so many of them have two objects, the others none."""
     random = np.random.default_rng(seed)
     pictures, scenes = [], []
     for i in range(5 if objects == 1 else count):
-        height, width = ((40, 50), (32, 60))[i % 2]
+        height, width = (32, 50) if i else (40, 60)  # only one process has it, the other must leave room for it
         pictures.append(random.integers(0, 256, (3, height, width)).astype(np.uint8))
         corner = random.uniform(0, 20, (22, 2))
         boxes = np.concatenate([corner, corner + random.uniform(8, 14, (22, 2))], 1)
@@ -170,6 +170,10 @@ def test_regions_of_shared_pictures_are_those_that_one_process_draws(found, engi
 
 def test_each_picture_is_searched_for_regions_by_one_process_of_a_machine(found):
     assert found["searched"] == {"counts": [10, 10], "same": True}
+
+
+def test_a_signal_to_one_process_while_pictures_are_read_ends_all(found):
+    assert found["signalled"] == [143, 143]
 
 
 def test_what_cannot_be_is_one_line_and_each_line_is_printed_once(alone, found):

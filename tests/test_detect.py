@@ -55,6 +55,14 @@ def leave(events, stopped):
             events.throw(Stop(2))
 
 
+def test_a_training_that_is_left_while_pictures_are_read_says_so(shapes, tmp_path):
+    events = run(read(shapes), *ENGINES["fast"], tmp_path / "out", str(shapes))
+    next(events)
+    with pytest.raises(Interrupted, match="stopped before there was anything to lose") as left:
+        events.throw(Stop(2))
+    assert left.value.exit_code == 130 and not (tmp_path / "out").exists()
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request):
     return request.param

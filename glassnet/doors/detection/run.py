@@ -89,12 +89,8 @@ def run(
     keep_memory()
     machine = agreeing.look(stored.settings.device if stored else settings.device, cluster)
     asked, reading = (stored.detecting if stored else detecting), reading or Reading()
-    kind = asked.proposals or ("grid" if (asked.engine or "fast") == "fast" else "both")
     seed, side = (stored.settings.seed, stored.side) if stored else (settings.seed, reading.size)
-    try:
-        basis = yield from basis_steps(found, side, kind, asked.regions, asked.cleaned, seed, cluster)
-    except Stop as stop:
-        raise Interrupted(stop.number, NOTHING_LOST) from stop
+    basis = yield from _begin(found, asked, side, seed, cluster)
 
     def make() -> DetectorPlan:
         return plans.make(basis, source, settings, detecting, reading, machine, cluster.world.local_size)
@@ -113,6 +109,17 @@ def run(
         if out is not None:
             save(outcome, out)
         yield Finished(outcome, out)
+
+
+def _begin(
+    found: BoxData, asked: Detecting, side: int | None, seed: int, cluster: Cluster
+) -> Generator[Step, None, Basis]:
+    """All that it starts from; nothing is lost where that is stopped."""
+    kind = asked.proposals or ("grid" if (asked.engine or "fast") == "fast" else "both")
+    try:
+        return (yield from basis_steps(found, side, kind, asked.regions, asked.cleaned, seed, cluster))
+    except Stop as stop:
+        raise Interrupted(stop.number, NOTHING_LOST) from stop
 
 
 class Work:
@@ -219,11 +226,11 @@ class Work:
         objects = [self.basis.objects(i) for i in rows]
         twice = self.plan.engine == "fast"  # R-CNN corrects a box once
         seen = yield from self._see(rows, Limits(LOOSE, twice), "choosing")
-        limits = Limits(float(str(self.cluster.told(choose_overlap(objects, seen, classes)))), twice)
+        limits = Limits(float(str(self.cluster.led(lambda: choose_overlap(objects, seen, classes)))), twice)
         seen = [again(one, limits.most, classes) for one in seen]
         if isinstance(self.net, Cropped) and self.net.has_svms:
-            told = {"chances": torch.from_numpy(chances(objects, seen, classes, PROVISIONAL))}
-            self.net.get_buffer("chances").copy_(self.cluster.given(told)["chances"])
+            told = self.cluster.led(lambda: chances(objects, seen, classes, PROVISIONAL).tolist())
+            self.net.get_buffer("chances").copy_(torch.tensor(told))
             seen = yield from self._see(rows, limits, "choosing")
         found = [one.found for one in seen]
         thresholds = tuple(best_threshold(match(objects, found, k)) for k in range(classes))
