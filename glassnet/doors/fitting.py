@@ -47,7 +47,7 @@ def fit(dataset: Dataset, settings: Training, share: float) -> Model:
             return Model(net, card, {}, told, seen)
         is_words = KINDS[dataset.kind].looked_up
         found = settle(net, held, plan.recipe.both_ways, is_words)
-        judged = report(dataset.classes, (found.logits / found.heat).double().numpy(), found.y.numpy(), held.rows)
+        judged = report(dataset.classes, found.logits.numpy(), found.y.numpy(), held.rows)
         card = replace(card, training={**card.training, "temperature": found.heat})
         return Model(
             net, card, {"val": figures(judged)}, told, seen,

@@ -39,7 +39,9 @@ class Judging:
 
 @dataclass(frozen=True)
 class Settled:
-    """What held-out examples say of a trained net. heat: what its votes were divided by. views: see familiarity."""
+    """What held-out examples say of a trained net. logits: calibrated. heat: what its votes were divided by. views: see
+    familiarity.
+    """
 
     logits: Tensor
     y: Tensor
@@ -54,7 +56,7 @@ def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool, cluster:
         logits, y = answers(asked, held, cluster=cluster)
     heat = float(str(cluster.told(temperature(logits, y))))
     scale_votes(net.votes, heat)
-    return Settled(logits, y, heat, gathered(noted.views, sharing))
+    return Settled(logits.div_(heat), y, heat, gathered(noted.views, sharing))
 
 
 def judge(
@@ -105,13 +107,13 @@ def _answer(
     yield Judging(asked, len(mine.rows))
 
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
-        return report(story.classes, logits.double().numpy(), y.numpy(), loader.rows)
+        return report(story.classes, logits.numpy(), y.numpy(), loader.rows)
 
     return Outcome(
         **vars(_with_familiar(story, net, trainer, held.views, seen)),
         temperature=held.heat,
         test=judged(said, right, test),
-        held=judged(held.logits / held.heat, held.y, trainer.held),
+        held=judged(held.logits, held.y, trainer.held),
     )
 
 

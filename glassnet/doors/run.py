@@ -13,6 +13,7 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Training
+from glassnet.data.columns import different, taken
 from glassnet.data.dataset import TRAIN, VAL, Dataset
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
@@ -174,7 +175,6 @@ def _interrupted(
 
 def _model(outcome: Outcome | Unlabelled, plan: Plan) -> Model:
     dataset, sides = outcome.dataset, outcome.split
-    known = (sides.side == TRAIN) | (sides.side == VAL)
     card = Card(
         kind=dataset.kind,
         classes=outcome.classes,
@@ -203,7 +203,7 @@ def _model(outcome: Outcome | Unlabelled, plan: Plan) -> Model:
             KEY: test_files(outcome),
         },
     )
-    seen = np.unique(dataset.samples.digest[known])
+    seen = different(taken(dataset.samples.digest, np.concatenate([sides.rows(TRAIN), sides.rows(VAL)])))
     told = history(outcome.history)
     return Model(outcome.net.eval(), card, metrics(outcome), told, seen, familiar=outcome.familiar)
 
