@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glassnet.data.columns import Rows
+
 WHOLE = -1
 
 Where = tuple[str, int, int]  # a path below a root, the first byte, how many: WHOLE for all of a file
@@ -85,7 +87,7 @@ class Chosen(Sequence[str]):
     """Some of many names. rows: (n,) which."""
 
     names: Sequence[str]
-    rows: NDArray[np.int64]
+    rows: Rows
 
     def __len__(self) -> int:
         return len(self.rows)
