@@ -12,7 +12,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -92,7 +92,11 @@ class Familiarity:
 
     def strangeness(self, seen: Views) -> NDArray[np.float64]:
         """(N,) how strange examples are: over 1 they are like nothing that was learnt from. seen: by `views_of`."""
-        found = torch.stack([view.distance(seen[name]) for name, view in self.views.items()]).amax(0)
+        return self.strange({name: view.distance(seen[name]) for name, view in self.views.items()})
+
+    def strange(self, distance: Views) -> NDArray[np.float64]:
+        """The same by the distances (N,) in each of its views."""
+        found = torch.stack([distance[name] for name in self.views]).amax(0)
         return np.asarray(found.double().cpu().numpy() / self.limit)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -119,20 +123,38 @@ class Familiarity:
         return cls(views, limit, int(held))
 
 
-def learn(net: ConvNet, train: Loader, held: Views, seed: int, is_words: bool = False) -> Familiarity | None:
-    """What a trained net is used to. held: views of examples that it did not learn from, to set the limit.
+def remember(net: ConvNet, train: Loader, seed: int, is_words: bool = False) -> dict[str, View]:
+    """The ways of seeing that tell training examples apart, with up to BANK of these, drawn with a seed.
+
+    None of them where the examples are too few. What is far in each is learnt later: see `learn`.
+    """
+    rows = train.rows
+    if len(rows) < FEWEST:
+        return {}
+    if len(rows) > BANK:
+        rows = np.sort(np.random.default_rng([seed, 9]).choice(rows, BANK, replace=False))
+    some = Loader(train.dataset, rows, train.normalisation, train.batch, torch.device("cpu"))
+    device = next(net.parameters()).device
+    with Noted(net, len(rows), is_words=is_words) as noted, torch.no_grad():
+        for batch in some.in_order():
+            net(batch.x.to(device))
+    found = {name: _scaled(values, each=name != "layout") for name, values in noted.views.items()}
+    return {name: view for name, view in found.items() if view is not None}
+
+
+def learn(known: Mapping[str, View], held: Views) -> Familiarity | None:
+    """What a trained net is used to. held: how far examples are that it did not learn from, to set the limit.
 
     None where the examples are too few, or all the same, to tell near from far.
     """
-    if min(len(train.rows), len(next(iter(held.values())))) < FEWEST:
-        return None
-    known = _remembered(net, train, seed, is_words)
     views, distances = {}, []
-    for name, values in known.items():
-        scaled = _scaled(values, held[name], each=name != "layout")
-        if scaled is not None:
-            views[name], distance = scaled
-            distances.append(distance)
+    if not held or min(map(len, held.values())) < FEWEST:
+        return None
+    for name, view in known.items():
+        far = _exceeded_by_few(held[name])
+        if math.isfinite(far) and far > 0:
+            views[name] = replace(view, far=far)
+            distances.append(held[name] / far)
     if not views:
         return None
     largest = torch.stack(distances).amax(0)
@@ -140,8 +162,8 @@ def learn(net: ConvNet, train: Loader, held: Views, seed: int, is_words: bool = 
 
 
 def alarms(familiarity: Familiarity, test: Views) -> Alarms:
-    """How many real examples are refused. test: views of examples that set nothing."""
-    strange = familiarity.strangeness(test)
+    """How many real examples are refused. test: how far examples are that set nothing."""
+    strange = familiarity.strange({name: test[name] / view.far for name, view in familiarity.views.items()})
     return Alarms(int((strange > 1).sum()), len(strange))
 
 
@@ -149,14 +171,24 @@ class Noted:
     """Within it every pass through a net is seen, so that no example has to be asked about twice for its views.
 
     examples: how many will pass; of more than MOST every second, third, ... is noted. both_ways: whether mirror images
-    follow the examples in each pass. is_words: see views_of.
+    follow the examples in each pass. is_words: see views_of. known: where only how far each example is in these views
+    is noted, which takes little room.
     """
 
-    def __init__(self, net: ConvNet, examples: int, both_ways: bool = False, is_words: bool = False) -> None:
-        self._net, self._parts, self._is_words = net, 2 if both_ways else 1, is_words
+    def __init__(
+        self,
+        net: ConvNet,
+        examples: int,
+        both_ways: bool = False,
+        is_words: bool = False,
+        known: Mapping[str, View] | None = None,
+    ) -> None:
+        self._net, self._parts, self._is_words, self._known = net, 2 if both_ways else 1, is_words, known
         self._every = max(1, -(-examples // MOST))
         self._wanted, self._passed, self._noted = -(-examples // self._every), 0, 0
         self._room: dict[str, Tensor] = {}  # one for all: pieces between the passes would keep memory from being reused
+        self._waiting: dict[str, Tensor] = {}  # views that are not yet enough to be compared together
+        self._count = 0
         self._x: list[Tensor] = []
         self._hooks: list[RemovableHandle] = []
 
@@ -173,7 +205,8 @@ class Noted:
 
     @property
     def views(self) -> dict[str, Tensor]:
-        """Of all examples, in order."""
+        """Of all examples, in order: what they look like, (N, D), or how far they are, (N,)."""
+        self._keep()
         return {name: values[: self._noted] for name, values in self._room.items()}
 
     def _note(self, voted: Tensor) -> None:
@@ -184,28 +217,33 @@ class Noted:
         if first >= mine:
             return
         taken = slice(first, mine, self._every)
-        for name, values in views_of(x[taken].detach(), voted[taken].detach(), self._is_words).items():
-            room = self._room.setdefault(name, torch.empty(self._wanted, values.shape[1]))
+        seen = views_of(x[taken].detach(), voted[taken].detach(), self._is_words)
+        done, count = 0, len(range(mine)[taken])
+        while done < count:
+            some = min(count - done, TOGETHER - self._count)
+            for name, values in seen.items():
+                room = self._waiting.setdefault(name, torch.empty(min(self._wanted, TOGETHER), values.shape[1]))
+                room[self._count : self._count + some] = values[done : done + some]
+            done += some
+            self._count += some
+            if self._count == TOGETHER:
+                self._keep()
+
+    def _keep(self) -> None:
+        """Makes of the views that wait what is wanted of them."""
+        seen = {name: values[: self._count] for name, values in self._waiting.items()}
+        if self._known is not None:
+            seen = {name: view.distance(seen[name]) for name, view in self._known.items()} if seen else {}
+        for name, values in seen.items():
+            room = self._room.setdefault(name, torch.empty(self._wanted, *values.shape[1:]))
             room[self._noted : self._noted + len(values)] = values
-        self._noted += len(range(mine)[taken])
+        self._noted += self._count
+        self._count = 0
 
 
 def gathered(views: Views, cluster: Cluster) -> Views:
     """The views of all processes' examples, in order."""
     return {name: cluster.gathered(values) for name, values in views.items()}
-
-
-def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[str, Tensor]:
-    """The views of up to BANK training examples, drawn with a seed."""
-    rows = train.rows
-    if len(rows) > BANK:
-        rows = np.sort(np.random.default_rng([seed, 9]).choice(rows, BANK, replace=False))
-    some = Loader(train.dataset, rows, train.normalisation, train.batch, torch.device("cpu"))
-    device = next(net.parameters()).device
-    with Noted(net, len(rows), is_words=is_words) as noted, torch.no_grad():
-        for batch in some.in_order():
-            net(batch.x.to(device))
-    return noted.views
 
 
 @contextmanager
@@ -284,17 +322,14 @@ def _few_channels(x: Tensor) -> Tensor:
     return torch.stack([part.mean(1) for part in x.tensor_split(CHANNELS, 1)], 1)
 
 
-def _scaled(known: Tensor, other: Tensor, each: bool) -> tuple[View, Tensor] | None:
-    """A view of known examples, and the others' distances in it. each: whether every value has a scale of its own."""
+def _scaled(known: Tensor, each: bool) -> View | None:
+    """A view of known examples, if they differ in it. each: whether every value has a scale of its own."""
     mean, spread = known.mean(0), known.std(0, correction=0)
     even = float(spread.mean())
     if not math.isfinite(even) or even == 0:
         return None
     spread = spread.clamp_min(FLOOR * even) if each else torch.full_like(spread, max(even, SLACK))
-    bank = ((known - mean) / spread).half()
-    distance = View(bank, mean, spread, 1.0).distance(other)
-    far = _exceeded_by_few(distance)
-    return (View(bank, mean, spread, far), distance / far) if math.isfinite(far) and far > 0 else None
+    return View(((known - mean) / spread).half(), mean, spread, 1.0)
 
 
 def _exceeded_by_few(distances: Tensor) -> float:
