@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache
+from glassnet.data.columns import stretches, taken
 from glassnet.data.dataset import NOT_GIVEN, Skipped
 from glassnet.data.headers import NO_LABEL, Headers, read_headers
 from glassnet.data.kind import Kind
@@ -133,8 +134,10 @@ def _labelled(
     classes = sorted_classes({*known, *(name for name in named if name)})
     place = {name: k for k, name in enumerate(classes)}
     of_label = np.array([place[name] if name else NO_LABEL for name in named] + [NO_LABEL], np.int64)
-    _, key, times = np.unique(headers.key[rows], return_inverse=True, return_counts=True)
-    twice, y = times[key] > 1, of_label[headers.label[rows]]
+    times = np.zeros(int(headers.key.max(initial=0)) + 1, np.int32)
+    for some in stretches(len(rows)):
+        np.add.at(times, headers.key[rows[some]], np.int32(1))
+    twice, y = taken(times, taken(headers.key, rows)) > 1, taken(of_label, taken(headers.label, rows))
     skipped = list(headers.skipped)
     for row in rows[twice | (y == NO_LABEL)].tolist():
         reason = "has no label beside it: a .cls, or a .json with label"
@@ -234,13 +237,22 @@ def _save(folder: Path, listing: Listing, names: PackedNames, rows: NDArray[np.i
     """Writes what a listing is made of into the cache. rows: which of all names it has."""
     np.save(folder / "labels.npy", listing.labels)
     np.save(folder / "split.npy", listing.split)
-    np.save(folder / "spans.npy", names.spans[rows])
-    text, ends = bytearray(), np.empty(len(rows), np.int64)
-    for i, row in enumerate(rows.tolist()):
-        text += names.inside(row).encode("utf-8", "surrogateescape")
-        ends[i] = len(text)
-    np.save(folder / "text.npy", np.frombuffer(text, np.uint8))
-    np.save(folder / "ends.npy", ends)
+    lengths = np.diff(names.ends, prepend=0)
+    spans, ends, text = (
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
+        for name, dtype, shape in (
+            ("spans", np.int64, (len(rows), 3)),
+            ("ends", np.int64, (len(rows),)),
+            ("text", np.uint8, (int(taken(lengths, rows).sum()),)),
+        )
+    )
+    at = 0
+    for some in stretches(len(rows)):
+        mine = rows[some]
+        spans[some], ends[some] = names.spans[mine], at + np.cumsum(lengths[mine])
+        part = b"".join(names.bytes_of(row) for row in mine.tolist())
+        text[at : at + len(part)] = np.frombuffer(part, np.uint8)
+        at += len(part)
 
 
 def _load(folder: Path, tars: Tars) -> Listing:

@@ -78,8 +78,12 @@ class PackedNames(Sequence[str]):
 
     def inside(self, i: int) -> str:
         """The name of the i-th in its shard."""
+        return self.bytes_of(i).decode("utf-8", "surrogateescape")
+
+    def bytes_of(self, i: int) -> bytes:
+        """The same as bytes."""
         start = int(self.ends[i - 1]) if i else 0
-        return self.text[start : int(self.ends[i])].tobytes().decode("utf-8", "surrogateescape")
+        return self.text[start : int(self.ends[i])].tobytes()
 
 
 @dataclass(frozen=True)
