@@ -1,8 +1,8 @@
 """What memory a training takes as its data grow: `python -m benchmarks.growth`.
 
-Makes sets of 28x28 pictures in 10 classes, an .npz or shards of PNGs, trains on each with one thread and looks every
-20 ms at what the process holds: RssAnon, its own memory, against the pages of mapped files, which the system takes back
-when it needs them. A line a set, then what an example more costs.
+Makes sets of 28x28 pictures in 10 classes, an .npz, shards of PNGs or class folders of them, trains on each with one
+thread and looks every 20 ms at what the process holds: RssAnon, its own memory, against the pages of mapped files,
+which the system takes back when it needs them. A line a set, then what an example more costs.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,16 +44,19 @@ def main() -> None:
     """Prints a line a set."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("counts", type=int, nargs="*", default=[10_000, 1_000_000], help="examples of each set")
-    parser.add_argument("--layout", choices=("npz", "shards"), default="npz")
+    parser.add_argument("--layout", choices=tuple(LAYOUTS), default="npz")
     parser.add_argument("--epochs", default="1")
-    parser.add_argument("--work", type=Path, help="where the sets and models go; a temporary folder unless given")
+    parser.add_argument("--batch", help="the same for all sets, for that of few examples is smaller")
+    parser.add_argument("--work", type=Path, help="where models and sets go; a temporary folder unless given")
+    parser.add_argument("--sets", type=Path, help="a folder where the sets are kept, and found the next time")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
+    more_words = ["--epochs", chosen.epochs, *(["--batch", chosen.batch] if chosen.batch else [])]
     with tempfile.TemporaryDirectory(dir=chosen.work) as folder:
-        found = []
+        found, work = [], Path(folder).resolve()
         for count in chosen.counts:
-            data = (npz if chosen.layout == "npz" else shards)(Path(folder), count)
-            found.append(trained(data, count, chosen.layout, chosen.epochs))
+            data = made_once(chosen.sets or work, chosen.layout, count)
+            found.append(trained(data, count, chosen.layout, work, more_words))
             one = found[-1]
             if not chosen.json:
                 print(
@@ -66,6 +69,17 @@ def main() -> None:
         print(json.dumps({"trainings": [asdict(one) for one in found], "bytes_an_example": more}))
     elif len(found) > 1:
         print(f"{more:.1f} bytes of own memory for each example more")
+
+
+def made_once(folder: Path, layout: str, count: int) -> Path:
+    """A set in a folder, made there unless it lies there already."""
+    name, make = LAYOUTS[layout]
+    path = folder / name.format(count)
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as new:  # what is whole has its name
+            make(Path(new), count).rename(path)
+    return path
 
 
 def made(count: int) -> Iterator[Chunk]:
@@ -102,22 +116,38 @@ def shards(folder: Path, count: int) -> Path:
     for n, (x, y) in enumerate(made(count)):
         with tarfile.open(root / f"data-{n:06}.tar", "w") as archive:
             for i, (pixels, k) in enumerate(zip(x, y.tolist(), strict=True)):
-                data = io.BytesIO()
-                Image.fromarray(pixels).save(data, "PNG", compress_level=1)
-                for suffix, held in ((".cls", str(k).encode()), (".png", data.getvalue())):
+                for suffix, held in ((".cls", str(k).encode()), (".png", png(pixels))):
                     info = tarfile.TarInfo(f"{n * CHUNK + i:09}{suffix}")
                     info.size = len(held)
                     archive.addfile(info, io.BytesIO(held))
     return root
 
 
-def trained(data: Path, count: int, layout: str, epochs: str) -> Grown:
-    """Trains on a set in a process of its own, and watches that."""
-    out = data.parent / f"model{layout}{count}"
-    words = ["train", str(data), "--out", str(out), "--epochs", epochs, "--threads", "1", "--json"]
+def folders(folder: Path, count: int) -> Path:
+    """A folder a class, of PNGs."""
+    root = folder / f"folders{count}"
+    for k in range(CLASSES):
+        (root / str(k)).mkdir(parents=True)
+    for n, (x, y) in enumerate(made(count)):
+        for i, (pixels, k) in enumerate(zip(x, y.tolist(), strict=True)):
+            (root / str(k) / f"{n * CHUNK + i:09}.png").write_bytes(png(pixels))
+    return root
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """A picture as the file of one."""
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG", compress_level=1)
+    return data.getvalue()
+
+
+def trained(data: Path, count: int, layout: str, work: Path, more: list[str]) -> Grown:
+    """Trains on a set in a process of its own, and watches that. work: where its model and cache go. more: settings."""
+    out = work / f"model{layout}{count}"
+    words = ["train", str(data.resolve()), "--out", str(out), "--threads", "1", "--json", *more]
     begun, own, mapped = time.perf_counter(), 0, 0
     with subprocess.Popen(
-        [sys.executable, "-m", "glassnet", *words], cwd=data.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "glassnet", *words], cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         while process.poll() is None:
             anonymous, files = held(process.pid)
@@ -138,6 +168,10 @@ def held(process: int) -> tuple[int, int]:
     except (OSError, KeyError, ValueError):
         return 0, 0  # it has just ended
 
+
+LAYOUTS: dict[str, tuple[str, Callable[[Path, int], Path]]] = {
+    "npz": ("{}.npz", npz), "shards": ("shards{}", shards), "folders": ("folders{}", folders),
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

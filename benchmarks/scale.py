@@ -17,7 +17,7 @@ JUDGED = 0.1  # of the examples, once an epoch, forward alone
 SPLITS = 0.8  # of the examples train
 MOST_BATCH = 8192  # examples a step up to which Goyal et al. 2017 lose nothing on ImageNet
 GPUS, PICTURES = (1, 8, 64, 512), (10**6, 10**7, 10**8, 10**9)
-OWN_BYTES = 68  # of memory for each example in every process; see docs/scale.md
+OWN_BYTES = 25  # of memory for each example in every process, while the split is drawn; see docs/scale.md
 CHECKPOINT_COPIES = 5  # weights, their average, the best, and what two moments of an optimizer take
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from glassnet import GlassnetError
 from glassnet.data import kinds
 from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL
-from glassnet.data.listing import files_below, list_folder, list_named, natural
+from glassnet.data.listing import files_below, list_folder, list_named
+from glassnet.data.walking import natural
 
 PICTURES = frozenset({".png", ".jpg"})
 

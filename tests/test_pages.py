@@ -180,12 +180,12 @@ def test_a_training_page_shows_what_the_outcome_says(outcome):
     text, test = training_page(outcome, "models/xo-1"), outcome.test
     page = Page(text)
     low, high = test.interval
-    right = int((test.probability.argmax(1) == test.y).sum())
+    right = int((test.probability[:].argmax(1) == test.y).sum())
     assert f"Right on {right} of {len(test.y)} test pictures:" in page.text
     share = "100.0 %" if right == len(test.y) else f"{min(right / len(test.y) * 100, 99.9):.1f} %"
     assert f"{share} ({low * 100:.1f} to {high * 100:.1f})" in page.text
     figures = dict(zip(terms(text, "dt"), terms(text, "dd"), strict=True))
-    assert figures["test loss"] == f"{-np.log(test.probability[np.arange(len(test.y)), test.y]).mean():.3f}"
+    assert figures["test loss"] == f"{-np.log(test.probability[:][np.arange(len(test.y)), test.y]).mean():.3f}"
     assert figures["parameters"] == f"{sum(p.numel() for p in outcome.net.parameters()):,}" == "338"
     assert figures["train / val / test"] == " / ".join(str(int(n)) for n in outcome.split.counts.sum(1))
     assert figures["right"] == f"{right} of {len(test.y)}"
@@ -214,7 +214,7 @@ def test_the_confusion_names_every_mistake_and_how_often():
     expected = [
         f"{n} time{'s' * (n > 1)} {a}, said {b}"
         for (i, a), (j, b) in itertools.product(enumerate(found.classes), repeat=2)
-        if i != j and (n := int(((found.y == i) & (found.probability.argmax(1) == j)).sum()))
+        if i != j and (n := int(((found.y == i) & (found.probability[:].argmax(1) == j)).sum()))
     ]
     assert sorted(labels) == sorted(expected)
 

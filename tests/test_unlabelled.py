@@ -62,7 +62,7 @@ def test_a_folder_of_loose_files_has_no_classes_and_may_have_splits(tmp_path):
     for name in ("1.png", "2.png", "10.png"):
         (tmp_path / name).touch()
     found = list_folder(tmp_path, PNG, unlabelled=True)
-    assert (found.names, found.classes, found.split.tolist()) == (["1.png", "2.png", "10.png"], (), [-1, -1, -1])
+    assert (list(found.names), found.classes, found.split.tolist()) == (["1.png", "2.png", "10.png"], (), [-1, -1, -1])
     for name in ("train", "test"):
         (tmp_path / "split" / name).mkdir(parents=True)
         (tmp_path / "split" / name / "1.png").touch()

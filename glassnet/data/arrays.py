@@ -10,11 +10,13 @@ import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache
+from glassnet.data.columns import stretches
 from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Array, Dataset, Names, Preparation, Samples, digests
 from glassnet.data.decoding import take_room
 from glassnet.data.kind import Kind
@@ -147,22 +149,20 @@ def _axes(shape: tuple[int, ...]) -> int | None:
 
 
 def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
-    """Streams x into folder/x.npy, (N, C, *S); labels, splits and digests into folder/columns.npz."""
+    """Streams x into folder/x.npy, (N, C, *S), and labels, splits and digests into columns beside it."""
     total = sum(part.shape[0] for part in contents.parts)
     factor = _factor(contents)
     dtype = np.float32 if factor is None else np.uint8
     target: Array = np.lib.format.open_memmap(folder / "x.npy", "w+", dtype, (total, *contents.shape))
     take_room(folder / "x.npy")
+    _copy_labels(contents, folder, total)
+    split, digest = (
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, (total,))
+        for name, kind in (("split", np.int8), ("digest", np.uint64))
+    )
     done = 0
-    labels = [_labels(contents.path, part) for part in contents.parts]
-    names = np.unique(np.concatenate([found for found, _ in labels]))
-    label = np.concatenate([np.searchsorted(names, found).astype(np.int32)[place] for found, place in labels])
-    classes, y = _classes(contents.path, label, names)
-    np.save(folder / "y.npy", y)
-    np.save(folder / "classes.npy", np.array(classes))
-    del labels, label, y
-    splits = [np.full(part.shape[0], PARTS[part.suffix], np.int8) for part in contents.parts]
     for part in contents.parts:
+        split[done : done + part.shape[0]] = PARTS[part.suffix]
         for chunk in rows(contents, part):
             values: Array = np.asarray(chunk, np.uint8) if chunk.dtype == np.uint8 else _narrow(chunk)
             finite = np.isfinite(values).reshape(len(chunk), -1).all(1)
@@ -173,11 +173,27 @@ def _copy(contents: Contents, folder: Path) -> Generator[Progress, None, None]:
                     found="a value that is not a number, infinite or too large",
                     fix="Mend it, or leave that example out",
                 )
-            target[done : done + len(chunk)] = np.round(values * factor) if factor == 255 else values
-            done += len(chunk)
+            some = slice(done, done + len(chunk))
+            target[some] = np.round(values * factor) if factor == 255 else values
+            digest[some] = digests(target[some])
+            done = some.stop
             yield Progress(done, total)
-    np.save(folder / "split.npy", np.concatenate(splits))
-    np.save(folder / "digest.npy", digests(target))
+
+
+def _copy_labels(contents: Contents, folder: Path, total: int) -> None:
+    """Streams the labels into folder/y.npy as places in the list of classes, which goes into folder/classes.npy."""
+    known = [_labels(contents.path, part) for part in contents.parts]
+    names = [_words(labels) for labels in known]
+    classes = _classes(contents.path, {name for some in names for name in some}, total)
+    rank = {name: i for i, name in enumerate(classes)}
+    np.save(folder / "classes.npy", np.array(classes))
+    y = np.lib.format.open_memmap(folder / "y.npy", "w+", np.int64, (total,))
+    done = 0
+    for part, labels, words in zip(contents.parts, known, names, strict=True):
+        order = np.array([rank[name] for name in words], np.int64)
+        for chunk in _label_chunks(contents.path, part):
+            y[done : done + len(chunk)] = order[np.searchsorted(labels, chunk)]
+            done += len(chunk)
 
 
 def _narrow(values: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -218,44 +234,53 @@ def _factor(contents: Contents) -> int | None:
     return 255 if shares else 1
 
 
-def _labels(path: Path, part: Part) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """The different labels of a part, in words, and of each example which of them it has."""
+def _labels(path: Path, part: Part) -> NDArray[Any]:
+    """The different labels of a part, in order. Raises GlassnetError where an example has none."""
     name = f"y{part.suffix}"
     with opened(path) as archive:
         shape, dtype = header(path, archive, name)
-        if shape not in ((part.shape[0],), (part.shape[0], 1)) or dtype.kind not in "biuUSf":
-            raise GlassnetError(
-                f"{path}, {name}",
-                expected=f"{part.shape[0]:,} classes, one an example",
-                found="Python objects" if dtype.kind == "O" else f"{by(shape)} of dtype {dtype}",
-                fix="Give y one number or word an example",
-            )
-        with archive.open(f"{name}.npy") as member:
-            y = np.lib.format.read_array(member, allow_pickle=False).reshape(-1)
-    if dtype.kind == "S":
-        y = np.char.decode(y, "utf-8", "replace")
-    unknown = ~np.isfinite(y) if dtype.kind == "f" else y == "" if dtype.kind in "US" else np.zeros(len(y), np.bool_)
-    if unknown.any():
+    if shape not in ((part.shape[0],), (part.shape[0], 1)) or dtype.kind not in "biuUSf":
         raise GlassnetError(
             f"{path}, {name}",
-            expected="a class for each example",
-            found=f"none for example {int(unknown.argmax())}",
-            fix="Give it one, or leave it out",
+            expected=f"{part.shape[0]:,} classes, one an example",
+            found="Python objects" if dtype.kind == "O" else f"{by(shape)} of dtype {dtype}",
+            fix="Give y one number or word an example",
         )
-    if dtype.kind == "f" and (y == np.round(y)).all():
-        y = y.astype(np.int64)
-    different, places = np.unique(y, return_inverse=True)
-    return different.astype(np.str_), np.asarray(places, np.int64)
+    different, done = np.zeros(0, np.dtype("U1") if dtype.kind == "S" else dtype), 0
+    for y in _label_chunks(path, part):
+        unknown = ~np.isfinite(y) if dtype.kind == "f" else y == "" if dtype.kind in "US" else np.zeros(1, np.bool_)
+        if unknown.any():
+            raise GlassnetError(
+                f"{path}, {name}",
+                expected="a class for each example",
+                found=f"none for example {done + int(unknown.argmax())}",
+                fix="Give it one, or leave it out",
+            )
+        different = np.unique(np.concatenate([different, np.unique(y)]))
+        done += len(y)
+    return different
 
 
-def _classes(
-    path: Path, label: NDArray[np.int32], names: NDArray[np.str_]
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    classes = sorted_classes({str(name) for name in names})
-    if len(classes) > max(1000, len(label) // 2):
+def _label_chunks(path: Path, part: Part) -> Iterator[NDArray[Any]]:
+    """The labels of a part in chunks (n,), read from the archive as a stream."""
+    with opened(path) as archive, archive.open(f"y{part.suffix}.npy") as member:
+        _, _, dtype = read_header(member)
+        for some in stretches(part.shape[0]):
+            y = np.frombuffer(member.read((some.stop - some.start) * dtype.itemsize), dtype)
+            yield np.char.decode(y, "utf-8", "replace") if dtype.kind == "S" else y
+
+
+def _words(labels: NDArray[Any]) -> list[str]:
+    """Labels in words; whole numbers among floats without their point."""
+    if labels.dtype.kind == "f" and (labels == np.round(labels)).all():
+        labels = labels.astype(np.int64)
+    return [str(word) for word in labels.astype(np.str_)]
+
+
+def _classes(path: Path, names: set[str], total: int) -> tuple[str, ...]:
+    classes = sorted_classes(names)
+    if len(classes) > max(1000, total // 2):
         raise GlassnetError(
             f"{path}, y", expected="classes", found=f"{len(classes):,} different values", fix="Give y the classes"
         )
-    rank = {name: i for i, name in enumerate(classes)}
-    order = np.array([rank[str(name)] for name in names], np.int64)
-    return classes, order[label]
+    return classes

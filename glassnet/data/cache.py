@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from glassnet import files
 
 VERSION = 5  # a step up makes everything anew
+ASIDE_BYTES = 1_000_000  # shorter columns stay in memory
 HASHED_BYTES = 4_000_000  # files up to this are known by their contents, larger ones by their length
 
 
@@ -53,6 +55,19 @@ def _marks(folder: Path) -> dict[str, str]:
 def column(folder: Path, name: str) -> NDArray[Any]:
     """An array that was kept under this name. It stays on the disk: what isn't looked at takes no memory."""
     return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c"))
+
+
+def aside(column: NDArray[Any]) -> NDArray[Any]:
+    """The same values, long ones in a nameless file, as in `column`."""
+    if column.nbytes < ASIDE_BYTES:
+        return column
+    try:
+        with tempfile.TemporaryFile(dir=files.workspace()) as file:
+            column.tofile(file)
+            file.flush()
+            return np.asarray(np.memmap(file, column.dtype, "c", shape=column.shape))
+    except OSError:
+        return column  # where there is no room for it, memory has to do
 
 
 def name_for(title: str, *identity: str) -> str:

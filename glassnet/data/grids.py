@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import arrays
+from glassnet.data.columns import alike
 from glassnet.data.dataset import TRAIN, VAL, Array, Dataset, Names, Preparation, Samples, digests
 from glassnet.data.kind import Kind
-from glassnet.data.split import Split, draw
+from glassnet.data.split import Split, count_classes, draw
 from glassnet.errors import GlassnetError
 from glassnet.words import by, counted, listed
 
@@ -127,10 +128,8 @@ def sides(data: Dataset, share: float, seed: int) -> Split:
     """
     samples, side = data.samples, data.samples.split.copy()
     if len(data) * share >= FEWEST_HELD:
-        _, same = np.unique(samples.digest, return_inverse=True)
-        side[draw(samples.y, same, side, share, np.random.default_rng([seed, 1]))] = VAL
-    counts = np.stack([np.bincount(samples.y[side == i], minlength=len(data.classes)) for i in range(3)])
-    return Split(side, counts, (), ())
+        side[draw(samples.y, alike(samples.digest), side, share, np.random.default_rng([seed, 1]))] = VAL
+    return Split(side, count_classes(samples.y, side, len(data.classes)), (), ())
 
 
 def _preparation(kind: Kind, x: Array, columns: Sequence[str]) -> Preparation:

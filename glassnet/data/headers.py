@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from glassnet.data.dataset import Skipped
 from glassnet.data.decoding import Reader
 from glassnet.data.kind import Unreadable
-from glassnet.data.listing import suffix_of
 from glassnet.data.stored import PackedNames
 from glassnet.data.tar import Member, walk
+from glassnet.data.walking import suffix_of
 
 LABELS = frozenset({".cls", ".json"})
 KEYS = ("label", "class", "cls")  # of a JSON beside an example, the first that is there

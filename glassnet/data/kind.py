@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from glassnet.data.columns import Rows
 from glassnet.data.dataset import Array, Dataset, Preparation
 from glassnet.words import counted
 
@@ -180,7 +181,7 @@ class Kind:
     check: Limits
     windows: Callable[[bytes, Preparation], Array | None] | None = None
     rows: Callable[[Table, Preparation], Iterator[tuple[str, Array | Unreadable]]] | None = None
-    fit: Callable[[Dataset, NDArray[np.int64]], Dataset] | None = None
+    fit: Callable[[Dataset, Rows], Dataset] | None = None
     mirrored: bool = False
     describe: Callable[[NDArray[np.int32], Preparation], str] = _by_shape
     notes: Callable[[NDArray[np.int32], Preparation], tuple[str, ...]] = _nothing
@@ -200,6 +201,6 @@ class Kind:
         """An example (C, *S) where there is little room, (1 or 3, H, W) bytes."""
         return (self.small or self.picture)(x, preparation)
 
-    def fitted(self, dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
+    def fitted(self, dataset: Dataset, rows: Rows) -> Dataset:
         """The data set as it is once the rows that train are known."""
         return self.fit(dataset, rows) if self.fit else dataset

@@ -27,9 +27,10 @@ from glassnet.data import (
 from glassnet.data.boxes.finding import find_boxes
 from glassnet.data.dataset import Dataset, Preparation
 from glassnet.data.kind import Kind, Limits
-from glassnet.data.listing import Listing, list_folder, list_named, suffix_of, usual
+from glassnet.data.listing import Listing, list_folder, list_named, usual
 from glassnet.data.places import refuse_missing
 from glassnet.data.reading import Progress, Wish, guess, read_files
+from glassnet.data.walking import suffix_of
 from glassnet.errors import GlassnetError
 from glassnet.steps import finish
 from glassnet.words import listed

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glassnet.data import cache
+from glassnet.data.columns import Rows, equal, places, taken
 from glassnet.data.dataset import NOT_GIVEN, TEST, TRAIN, VAL, Skipped
-from glassnet.data.stored import Stored
+from glassnet.data.stored import Chosen, Stored
+from glassnet.data.walking import InFolders, Texts, mark_of, natural, walk
 from glassnet.errors import GlassnetError
 from glassnet.words import counted, listed
 
-DIGITS = re.compile(r"(\d+)")
 COMMON = (".csv", ".jpg", ".mp3", ".npy", ".png", ".wav")
 SPLIT_WORDS = {
     "train": TRAIN, "training": TRAIN,
@@ -70,78 +69,105 @@ def list_folder(root: Path, suffixes: frozenset[str], unlabelled: bool = False) 
     suffixes: of the files that count, in lower case. unlabelled: whether folders that name no classes will do
     (DATA/1.png, or DATA/train/1.png with test beside train). Raises GlassnetError when they won't.
     """
-    files, ignored, empty = _walk(root, suffixes)
-    if unlabelled and _names_no_classes(files):
-        return _without_classes(root, files, ignored)
-    return arranged(root, files, empty, suffixes, ignored)[0]
+    found = walk(root, suffixes)
+    if unlabelled and _names_no_classes(found.files):
+        listing, rows = _without_classes(root, found.files, found.ignored), None
+    else:
+        listing, rows = arranged(root, found.files, found.empty, suffixes, found.ignored)
+    files = listing.names
+    assert isinstance(files, InFolders), "as they were found"
+    marks = found.marks if rows is None else Chosen(found.marks, rows)
+    names = files if rows is None else Chosen(files, rows)
+    stamp = stamp_of(zip(names, marks, strict=True))
+    texts = Texts(cache.aside(files.names.text), cache.aside(files.names.ends))
+    files = InFolders(files.folders, cache.aside(files.folder), texts)
+    return replace(
+        listing,
+        names=files if rows is None else Chosen(files, rows),
+        labels=cache.aside(listing.labels),
+        split=cache.aside(listing.split),
+        stamp=stamp,
+    )
 
 
 def arranged(
     root: Path,
-    files: list[tuple[str, str]],
+    files: InFolders,
     empty: list[str],
     suffixes: frozenset[str],
     ignored: Mapping[str, int],
-) -> tuple[Listing, list[str]]:
-    """The classes and splits that the folders of some files name, and the marks of the files in the listing's order.
+) -> tuple[Listing, Rows | None]:
+    """The classes and splits that the folders of some files name, and which of the files, None for all.
 
-    files: (name, mark). empty: folders that hold nothing. Raises GlassnetError when the folders name no classes.
+    files: in natural order; the listing, which has no stamp, names all of them. empty: folders that hold nothing.
+    Raises GlassnetError when the folders name no classes.
     """
     notes: tuple[str, ...] = ()
     while True:
-        tops = Counter(name.split("/", 1)[0] for name, _ in files if "/" in name)
-        loose = [name for name, _ in files if "/" not in name]
+        tops = list(dict.fromkeys(_top(folder) for folder in files.folders if folder))
         only = next(iter(tops), "")
-        if (
-            len(tops) != 1
-            or loose
-            or not _nested([name.split("/", 1)[1] for name, _ in files])
-            or only.lower() in SPLIT_WORDS
-        ):
+        if len(tops) != 1 or "" in files.folders or not _nested(_inside(files.folders)) or only.lower() in SPLIT_WORDS:
             break
         root = root / only
         notes += (f"read from the folder {only} inside it",)
-        files = [(name.split("/", 1)[1], mark) for name, mark in files]
+        files = replace(files, folders=_inside(files.folders))
         empty = [name.split("/", 1)[1] for name in empty if name.startswith(f"{only}/")]
+    loose = _loose(files)
     if not tops:
         raise _no_classes(root, loose, suffixes)
-    has_splits, left_out = _split_folders(root, files, tops)
+    has_splits, left_out = _split_folders(root, files.folders, tops)
     if left_out:
         notes += (f"left out {listed(left_out)}: beside the folders of the splits",)
-        files = [(name, mark) for name, mark in files if name.split("/", 1)[0] not in left_out]
     if loose:
         notes += (f"left out {counted(len(loose), 'file')} outside the class folders: {listed(loose, 3)}",)
     depth = 1 if has_splits else 0
-    chosen = sorted((f for f in files if f[0].count("/") > depth), key=lambda f: natural(f[0]))
-    parts = [name.split("/", depth + 1) for name, _ in chosen]
+    parts = [folder.split("/") if folder and _top(folder) not in left_out else [] for folder in files.folders]
     hollow = [name.split("/")[depth] for name in empty if name.count("/") == depth]
-    classes = sorted_classes({part[depth] for part in parts} | set(hollow))
+    classes = sorted_classes({part[depth] for part in parts if len(part) > depth} | set(hollow))
     place = {label: i for i, label in enumerate(classes)}
-    splits = [SPLIT_WORDS[part[0].lower()] if has_splits else NOT_GIVEN for part in parts]
+    label = np.array([place[part[depth]] if len(part) > depth else -1 for part in parts], np.int64)
+    side = [SPLIT_WORDS[part[0].lower()] if has_splits and part else NOT_GIVEN for part in parts]
+    rows = None if (label >= 0).all() else places(len(files), lambda some: label[files.folder[some]] >= 0)
+    folder = files.folder if rows is None else files.folder[rows]
     listing = Listing(
         root,
-        [name for name, _ in chosen],
-        np.array([place[part[depth]] for part in parts], np.int64),
-        np.array(splits, np.int8),
+        files,
+        taken(label, folder),
+        taken(np.array(side, np.int8), folder),
         classes,
-        stamp_of(chosen),
+        "",
         ignored,
         notes + _alike(classes),
     )
-    return listing, [mark for _, mark in chosen]
+    return listing, rows
 
 
-def _names_no_classes(files: Sequence[tuple[str, str]]) -> bool:
+def _top(folder: str) -> str:
+    return folder.split("/", 1)[0]
+
+
+def _inside(folders: Sequence[str]) -> tuple[str, ...]:
+    """Folders without their first one; "" where that is all."""
+    return tuple(folder.partition("/")[2] for folder in folders if folder)
+
+
+def _loose(files: InFolders) -> list[str]:
+    """Files that lie in no folder."""
+    if "" not in files.folders:
+        return []
+    none = files.folders.index("")
+    return [files[int(row)] for row in places(len(files), equal(files.folder, none))]
+
+
+def _names_no_classes(files: InFolders) -> bool:
     """Whether all files lie in one folder, or each in the folder of its split."""
-    folders = {name.rpartition("/")[0] for name, _ in files}
-    return bool(files) and (folders == {""} or {folder.lower() for folder in folders} <= SPLIT_WORDS.keys())
+    folders = set(files.folders)
+    return bool(folders) and (folders == {""} or {folder.lower() for folder in folders} <= SPLIT_WORDS.keys())
 
 
-def _without_classes(root: Path, files: Sequence[tuple[str, str]], ignored: Mapping[str, int]) -> Listing:
-    chosen = sorted(files, key=lambda f: natural(f[0]))
-    splits = [SPLIT_WORDS.get(name.rpartition("/")[0].lower(), NOT_GIVEN) for name, _ in chosen]
-    names, labels = [name for name, _ in chosen], np.zeros(len(chosen), np.int64)
-    return Listing(root, names, labels, np.array(splits, np.int8), (), stamp_of(chosen), ignored)
+def _without_classes(root: Path, files: InFolders, ignored: Mapping[str, int]) -> Listing:
+    side = np.array([SPLIT_WORDS.get(folder.lower(), NOT_GIVEN) for folder in files.folders], np.int8)
+    return Listing(root, files, np.zeros(len(files), np.int64), taken(side, files.folder), (), "", ignored)
 
 
 def list_named(
@@ -150,7 +176,7 @@ def list_named(
     """The files that a table names, in its order. A missing file is listed too: reading it will say so."""
     classes = sorted_classes(set(labels))
     place = {label: i for i, label in enumerate(classes)}
-    marks = [(name, _mark(root / name)) for name in names]
+    marks = ((name, mark_of(root / name)) for name in names)
     return Listing(
         root,
         list(names),
@@ -170,7 +196,7 @@ def usual(suffixes: frozenset[str]) -> str:
 
 def files_below(root: Path, suffixes: frozenset[str]) -> list[str]:
     """Every file below a folder that has one of these suffixes, in natural order, relative to it."""
-    return sorted((name for name, _ in _walk(root, suffixes)[0]), key=natural)
+    return list(walk(root, suffixes).files)
 
 
 def sorted_classes(names: set[str]) -> tuple[str, ...]:
@@ -184,13 +210,7 @@ def _alike(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"the classes {listed(names)} differ only in capitals" for names in same if len(names) > 1)
 
 
-def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Sorting key that counts: "a2" before "a10"."""
-    pieces = DIGITS.split(name)
-    return (*((int(p), p) if p.isdecimal() else (-1, p) for p in pieces), (-1, name))
-
-
-def stamp_of(files: Sequence[tuple[str, str]]) -> str:
+def stamp_of(files: Iterable[tuple[str, str]]) -> str:
     """A fingerprint of names, sizes and times, that changes when any file does."""
     hasher = blake2b(digest_size=16)
     for name, mark in files:
@@ -198,77 +218,19 @@ def stamp_of(files: Sequence[tuple[str, str]]) -> str:
     return hasher.hexdigest()
 
 
-def suffix_of(name: str) -> str:
-    """A file's suffix in lower case."""
-    return os.path.splitext(name)[1].lower()
-
-
-def _walk(root: Path, suffixes: frozenset[str]) -> tuple[list[tuple[str, str]], dict[str, int], list[str]]:
-    """(name, mark) of the files that count; how many others, by suffix; the folders that hold nothing at all."""
-    files: list[tuple[str, str]] = []
-    others: Counter[str] = Counter()
-    empty: list[str] = []
-    for name, mark in _entries(root, "", frozenset()):
-        if not mark:
-            empty.append(name)
-        elif suffix_of(name) in suffixes:
-            files.append((name, mark))
-        else:
-            others[suffix_of(name) or "no suffix"] += 1
-    return files, dict(others), empty
-
-
-def _entries(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Visible files below a folder as (name, mark), and empty folders as (name, "")."""
-    above |= {os.path.realpath(folder)}
-    found = False
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise GlassnetError(str(folder), found=f"can't be read: {error.strerror}", fix="Check its rights") from error
-    for entry in entries:
-        if entry.name.startswith((".", "__")) or entry.name in ("Thumbs.db", "desktop.ini"):
-            continue
-        found = True
-        if _is_folder(entry):
-            if os.path.realpath(entry.path) not in above:  # a link to a folder above would never end
-                yield from _entries(Path(entry.path), f"{prefix}{entry.name}/", above)
-        else:
-            yield prefix + entry.name, _mark(entry.path)
-    if not found and prefix:
-        yield prefix.removesuffix("/"), ""
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link to itself
-
-
-def _mark(path: str | Path) -> str:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return "missing"
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-
-
-def _nested(names: list[str]) -> bool:
+def _nested(folders: Sequence[str]) -> bool:
     """Whether a lone folder holds class folders: at least two beside each other, or splits, at any depth."""
-    tops = {name.split("/", 1)[0] for name in names if "/" in name}
+    tops = {_top(folder) for folder in folders if folder}
     if len(tops) != 1:
         return len(tops) > 1
-    return {top.lower() for top in tops} <= SPLIT_WORDS.keys() or _nested(
-        [name.split("/", 1)[1] for name in names if "/" in name]
-    )
+    return {top.lower() for top in tops} <= SPLIT_WORDS.keys() or _nested(_inside(folders))
 
 
-def _split_folders(root: Path, files: list[tuple[str, str]], tops: Counter[str]) -> tuple[bool, list[str]]:
+def _split_folders(root: Path, folders: Sequence[str], tops: Sequence[str]) -> tuple[bool, list[str]]:
     """Whether the first level names splits, and which folders beside them are left out."""
     words = [top for top in tops if top.lower() in SPLIT_WORDS]
     others = [top for top in tops if top.lower() not in SPLIT_WORDS]
-    flat = {name.split("/", 1)[0] for name, _ in files if name.count("/") == 1}
+    flat = {folder for folder in folders if "/" not in folder}
     deep = [top for top in words if top not in flat]
     if not words or (others and not deep):
         return False, []

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glassnet.data.augment import draw, vary
+from glassnet.data.columns import Rows
 from glassnet.data.dataset import Dataset, Normalisation
 from glassnet.data.kind import Augmentation
 from glassnet.world import ALONE, World
@@ -59,7 +60,7 @@ class Batch:
 
     x: Tensor
     y: Tensor
-    rows: NDArray[np.int64]
+    rows: Rows
     regions: Regions | None = None
     weight: Tensor | None = None
     part: Part | None = None
@@ -78,7 +79,7 @@ class Batches(Protocol):
         """Where the batches go."""
 
     @property
-    def rows(self) -> NDArray[np.int64]:
+    def rows(self) -> Rows:
         """(n,) the examples that in_order gives."""
 
     @property
@@ -110,7 +111,7 @@ class Loader:
     def __init__(
         self,
         dataset: Dataset,
-        rows: NDArray[np.int64],
+        rows: Rows,
         normalisation: Normalisation,
         batch: int,
         device: torch.device,
@@ -150,7 +151,7 @@ class Loader:
             group = batches[start : start + together]
             random = torch.Generator().manual_seed(step_seed(self.seed, epoch, start))
             rows = np.concatenate(group)
-            turn = torch.from_numpy(self.coin[rows] != epoch % 2)
+            turn = torch.from_numpy(self.coin[rows] != epoch % 2) if self.augmentation.mirror_x else None
             draws = draw(len(rows), self.dataset.shape[1:], self.augmentation, random, turn)
             parts = [self.world.part(len(one)) for one in group]
             if not self.world.is_alone:
@@ -167,7 +168,7 @@ class Loader:
                     own = every[part]
                     yield Batch(some, y, own, weight=self._weight(own), part=self._part(every, part))
 
-    def _part(self, rows: NDArray[np.int64], part: slice) -> Part | None:
+    def _part(self, rows: Rows, part: slice) -> Part | None:
         """What a slice of a step's rows is of them, where others have the rest."""
         if self.world.is_alone:
             return None
@@ -198,7 +199,7 @@ class Loader:
         fewer = min(len(self.rows), max(batch, batch * steps // 4))
         return Loader(self.dataset, self.rows, self.normalisation, batch, self.device, None, self.seed, fewer)
 
-    def _batch(self, rows: NDArray[np.int64]) -> Batch:
+    def _batch(self, rows: Rows) -> Batch:
         samples = self.dataset.samples
         if self.kept is None:
             raw = torch.from_numpy(np.require(samples.x[rows], requirements=["C", "W"])).to(self.device)
@@ -207,7 +208,7 @@ class Loader:
         x = normalised(raw, self.normalisation, self.dataset.full_scale)
         return Batch(x, torch.from_numpy(samples.y[rows]).to(self.device), rows)
 
-    def _weight(self, rows: NDArray[np.int64]) -> Tensor | None:
+    def _weight(self, rows: Rows) -> Tensor | None:
         weight = self.dataset.samples.weight
         return None if weight is None else torch.from_numpy(weight[rows]).to(self.device)
 
@@ -227,7 +228,7 @@ def normalised(raw: Tensor, normalisation: Normalisation, full_scale: float) -> 
     return values.contiguous(memory_format=memory_format(values.dim()))
 
 
-def _keep(dataset: Dataset, rows: NDArray[np.int64], device: torch.device) -> Tensor | None:
+def _keep(dataset: Dataset, rows: Rows, device: torch.device) -> Tensor | None:
     """The raw examples of these rows, in order, on a GPU that has room for them."""
     if device.type != "cuda" or (np.diff(rows) <= 0).any():
         return None
@@ -238,7 +239,7 @@ def _keep(dataset: Dataset, rows: NDArray[np.int64], device: torch.device) -> Te
     return on_device(x, rows, device)
 
 
-def on_device(x: NDArray[np.generic], rows: NDArray[np.int64], device: torch.device) -> Tensor:
+def on_device(x: NDArray[np.generic], rows: Rows, device: torch.device) -> Tensor:
     """(n, C, *S) rows of x, copied a part at a time."""
     kept = torch.empty((len(rows), *x.shape[1:]), dtype=torch.from_numpy(x[:1].copy()).dtype, device=device)
     for start in range(0, len(rows), 4096):
@@ -251,7 +252,7 @@ def memory_format(dimensions: int) -> torch.memory_format:
     return {4: torch.channels_last, 5: torch.channels_last_3d}.get(dimensions, torch.contiguous_format)
 
 
-def learn_normalisation(dataset: Dataset, rows: NDArray[np.int64]) -> Normalisation:
+def learn_normalisation(dataset: Dataset, rows: Rows) -> Normalisation:
     """Mean and spread a channel, of the training examples alone, in shares of the full scale."""
     if dataset.normalisation is not None:
         return dataset.normalisation

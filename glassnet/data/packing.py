@@ -13,9 +13,10 @@ from glassnet import files
 from glassnet.data.dataset import NOT_GIVEN, SPLITS
 from glassnet.data.decoding import Reader
 from glassnet.data.kind import Unreadable
-from glassnet.data.listing import SPLIT_WORDS, Listing, suffix_of
+from glassnet.data.listing import SPLIT_WORDS, Listing
 from glassnet.data.reading import Progress
 from glassnet.data.tar import BLOCK
+from glassnet.data.walking import suffix_of
 from glassnet.errors import GlassnetError
 
 UNSPLIT = "data"

@@ -7,11 +7,13 @@ import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache, decoding
+from glassnet.data.columns import taken
 from glassnet.data.dataset import Array, Dataset, Preparation, Samples, Skipped
 from glassnet.data.kind import Kind, Look, Looks
 from glassnet.data.listing import Listing
@@ -73,12 +75,12 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
         raise nothing_readable(kind, listing, list(skipped))
     samples = Samples(
         decoded.x,
-        listing.labels if rows is None else listing.labels[rows],
+        _some(listing.labels, rows),
         listing.names if rows is None else Chosen(listing.names, rows),
-        listing.split if rows is None else listing.split[rows],
+        _some(listing.split, rows),
         decoded.digest,
         decoded.sizes,
-        listing.group if listing.group is None or rows is None else listing.group[rows],
+        None if listing.group is None else _some(listing.group, rows),
     )
     return Dataset(
         kind.name,
@@ -93,6 +95,11 @@ def read_files(kind: Kind, name: str, listing: Listing, wish: Wish) -> Generator
         one=kind.one,
         detail=kind.describe(decoded.sizes, decoded.preparation),
     )
+
+
+def _some(column: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
+    """A column of a listing, of these rows, or of all."""
+    return column if rows is None else cache.aside(taken(column, rows))
 
 
 def nothing_readable(kind: Kind, listing: Listing, skipped: list[Skipped]) -> GlassnetError:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from glassnet.data.columns import Rows
 from glassnet.data.dataset import Array, Dataset, Normalisation, Preparation, Samples
 from glassnet.data.kind import Augmentation, Axis, Look, Looks, Unreadable
 from glassnet.data.reading import Progress
@@ -82,7 +83,7 @@ def read_texts(
     )
 
 
-def fit(dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
+def fit(dataset: Dataset, rows: Rows) -> Dataset:
     """The same sentences by the words of the training examples alone: the others become one, the rare word."""
     counts = np.bincount(dataset.samples.x[rows].astype(np.int64).ravel(), minlength=dataset.shape[0])
     kept = counts > 0

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache
+from glassnet.data.columns import stretches, taken
 from glassnet.data.dataset import NOT_GIVEN, Skipped
 from glassnet.data.headers import NO_LABEL, Headers, read_headers
 from glassnet.data.kind import Kind
-from glassnet.data.listing import SPLIT_WORDS, Listing, arranged, natural, sorted_classes, stamp_of, suffix_of
+from glassnet.data.listing import SPLIT_WORDS, Listing, arranged, sorted_classes, stamp_of
 from glassnet.data.stored import PackedNames
+from glassnet.data.walking import Packing, natural, suffix_of
 from glassnet.errors import GlassnetError
 from glassnet.words import clipped, counted, listed
 
@@ -106,23 +108,20 @@ def _with_classes(tars: Tars, headers: Headers, kind: Kind) -> tuple[Listing, ND
     if headers.labels:
         return _labelled(tars, headers, np.flatnonzero(mine), ignored)
     names, words = headers.names(tars.paths), _split_words(tars)
-    files = [(_as_in_a_folder(names, words, row), str(row)) for row in np.flatnonzero(mine).tolist()]
-    if all("/" not in names.inside(int(row)) for _, row in files):
+    rows = _in_order(names, words, np.flatnonzero(mine))
+    if all("/" not in names.inside(row) for row in rows.tolist()):
         raise GlassnetError(
             str(tars.place),
             expected="a class for each example: cat/1.png, or 1.cls beside 1.png",
-            found=f"{counted(len(files), 'example')} without one",
+            found=f"{counted(len(rows), 'example')} without one",
             fix="glassnet make shards writes them from class folders",
         )
-    listing, rows = arranged(tars.place, files, [], kind.suffixes, ignored)
-    return _with_skipped(listing, headers.skipped), np.array([int(row) for row in rows], np.int64)
-
-
-def _with_skipped(listing: Listing, skipped: Sequence[Skipped]) -> Listing:
-    return Listing(
-        listing.root, listing.names, listing.labels, listing.split, listing.classes, "", listing.ignored, listing.notes,
-        skipped=tuple(skipped),
-    )  # fmt: skip
+    packing = Packing()
+    for row in rows.tolist():
+        folder, _, name = _as_in_a_folder(names, words, row).rpartition("/")
+        packing.add(folder, name)
+    listing, some = arranged(tars.place, packing.packed()[0], [], kind.suffixes, ignored)
+    return replace(listing, names=(), skipped=tuple(headers.skipped)), rows if some is None else rows[some]
 
 
 def _labelled(
@@ -135,8 +134,10 @@ def _labelled(
     classes = sorted_classes({*known, *(name for name in named if name)})
     place = {name: k for k, name in enumerate(classes)}
     of_label = np.array([place[name] if name else NO_LABEL for name in named] + [NO_LABEL], np.int64)
-    _, key, times = np.unique(headers.key[rows], return_inverse=True, return_counts=True)
-    twice, y = times[key] > 1, of_label[headers.label[rows]]
+    times = np.zeros(int(headers.key.max(initial=0)) + 1, np.int32)
+    for some in stretches(len(rows)):
+        np.add.at(times, headers.key[rows[some]], np.int32(1))
+    twice, y = taken(times, taken(headers.key, rows)) > 1, taken(of_label, taken(headers.label, rows))
     skipped = list(headers.skipped)
     for row in rows[twice | (y == NO_LABEL)].tolist():
         reason = "has no label beside it: a .cls, or a .json with label"
@@ -146,15 +147,24 @@ def _labelled(
     kept = rows[~twice & (y != NO_LABEL)]
     if not len(kept):
         raise _no_examples(tars, headers, skipped)
-    if not all(a <= b for a, b in pairwise(natural(_as_in_a_folder(names, words, row)) for row in kept.tolist())):
-        order = sorted(kept.tolist(), key=lambda row: natural(_as_in_a_folder(names, words, row)))
-        kept = np.array(order, np.int64)
+    kept = _in_order(names, words, kept)
     side = np.array([SPLIT_WORDS.get(word.lower(), NOT_GIVEN) for word in words], np.int8)
     listing = Listing(
         tars.root, (), of_label[headers.label[kept]], side[headers.spans[kept, 0]], classes, "", ignored,
         skipped=tuple(skipped),
     )  # fmt: skip
     return listing, kept
+
+
+def _in_order(names: PackedNames, words: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some examples in the natural order of their paths, in which they often lie already."""
+
+    def key(row: int) -> bytes:
+        return natural(_as_in_a_folder(names, words, row))
+
+    if all(a <= b for a, b in pairwise(key(int(row)) for row in rows)):
+        return rows
+    return np.array(sorted(rows.tolist(), key=key), np.int64)
 
 
 def _as_in_a_folder(names: PackedNames, words: Sequence[str], row: int) -> str:
@@ -227,13 +237,22 @@ def _save(folder: Path, listing: Listing, names: PackedNames, rows: NDArray[np.i
     """Writes what a listing is made of into the cache. rows: which of all names it has."""
     np.save(folder / "labels.npy", listing.labels)
     np.save(folder / "split.npy", listing.split)
-    np.save(folder / "spans.npy", names.spans[rows])
-    text, ends = bytearray(), np.empty(len(rows), np.int64)
-    for i, row in enumerate(rows.tolist()):
-        text += names.inside(row).encode("utf-8", "surrogateescape")
-        ends[i] = len(text)
-    np.save(folder / "text.npy", np.frombuffer(text, np.uint8))
-    np.save(folder / "ends.npy", ends)
+    lengths = np.diff(names.ends, prepend=0)
+    spans, ends, text = (
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
+        for name, dtype, shape in (
+            ("spans", np.int64, (len(rows), 3)),
+            ("ends", np.int64, (len(rows),)),
+            ("text", np.uint8, (int(taken(lengths, rows).sum()),)),
+        )
+    )
+    at = 0
+    for some in stretches(len(rows)):
+        mine = rows[some]
+        spans[some], ends[some] = names.spans[mine], at + np.cumsum(lengths[mine])
+        part = b"".join(names.bytes_of(row) for row in mine.tolist())
+        text[at : at + len(part)] = np.frombuffer(part, np.uint8)
+        at += len(part)
 
 
 def _load(folder: Path, tars: Tars) -> Listing:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glassnet.data.columns import WIDEST, Rows, alike, empty_rows, equal, places, stretches, taken, tally
 from glassnet.data.dataset import NOT_GIVEN, SPLITS, TEST, TRAIN, VAL, Dataset
 from glassnet.errors import GlassnetError
 from glassnet.words import counted, listed
@@ -16,8 +17,6 @@ SHARE = 0.1  # of the examples for val, and for test, where they are not given
 MOST_DRAWN = 2500  # examples drawn for one of them beside the other that was given: enough to tell 90 % from 92 %
 MOST_SKIPPED = 0.05
 LEFT_OUT = -1
-Ranks = NDArray[np.int32] | NDArray[np.int64]
-WIDEST = np.iinfo(np.int32).max  # that half as wide a number holds
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class Split:
     given: tuple[str, ...]
     notes: tuple[str, ...]
 
-    def rows(self, side: int) -> NDArray[np.int64]:
+    def rows(self, side: int) -> Rows:
         """Places of the examples of one side, in order."""
-        return np.flatnonzero(self.side == side)
+        return places(len(self.side), equal(self.side, side))
 
 
 def split(dataset: Dataset, seed: int) -> Split:
@@ -66,25 +65,18 @@ def split(dataset: Dataset, seed: int) -> Split:
                 notes += (f"{name} drawn from train: none was given",)
     if samples.group is not None:
         notes += (f"groups stay together: {counted(len(np.unique(samples.group)), 'group')} named in the table",)
-    counts = np.stack([np.bincount(samples.y[side == i], minlength=max(1, len(dataset.classes))) for i in range(3)])
-    result = Split(side, counts, given, notes + _thin(dataset, counts))
+    result = Split(side, count_classes(samples.y, side, max(1, len(dataset.classes))), given, notes)
+    result = replace(result, notes=notes + _thin(dataset, result.counts))
     _refuse_untrainable(dataset, result)
     return result
 
 
-def alike(digest: NDArray[np.uint64]) -> Ranks:
-    """(N,) whole numbers from 0 on, equal for identical examples, in the order of their digests."""
-    order = np.argsort(digest)
-    ordered = digest[order]
-    is_new = np.ones(len(digest), np.bool_)
-    is_new[1:] = ordered[1:] != ordered[:-1]
-    del ordered
-    rank: Ranks = np.empty(len(digest), np.int32) if len(digest) < WIDEST else np.empty(len(digest), np.int64)
-    rank[order] = np.cumsum(is_new, dtype=rank.dtype) - 1
-    return rank
+def count_classes(y: NDArray[np.int64], side: NDArray[np.int8], classes: int) -> NDArray[np.int64]:
+    """(3, K) examples a class, of each side."""
+    return np.stack([tally(y, equal(side, i), classes) for i in range(3)])
 
 
-def together(same: Ranks, named: NDArray[np.int64] | None) -> Ranks:
+def together(same: Rows, named: NDArray[np.int64] | None) -> Rows:
     """(N,) equal for examples that must lie on one side: identical ones and those of one named group, also by steps."""
     if named is None:
         return same
@@ -93,35 +85,52 @@ def together(same: Ranks, named: NDArray[np.int64] | None) -> Ranks:
 
     offset = int(same.max(initial=-1)) + 1
     size = offset + int(named.max(initial=-1)) + 1
-    links = coo_array((np.ones(len(same)), (same, offset + named)), shape=(size, size))
+    links = coo_array((np.ones(len(same), np.int8), (same, offset + named)), shape=(size, size))
     _, component = connected_components(links, directed=False)
-    return np.asarray(np.unique(component[same], return_inverse=True)[1], np.int64)
+    return taken(component, same)
 
 
 def draw(
     y: NDArray[np.int64],
-    group: Ranks,
+    group: Rows,
     side: NDArray[np.int8],
     share: float,
     random: np.random.Generator,
-) -> NDArray[np.int64]:
-    """A share of each class of the training side, drawn by groups of identical examples. Returns their places."""
-    rows = np.flatnonzero(side == TRAIN)
-    groups, first, sizes = np.unique(group[rows], return_index=True, return_counts=True)
-    label = y[rows[first]]  # a group counts for the class of its first example
-    chosen: list[NDArray[np.int64]] = []
-    for k in np.unique(label):
-        mine = random.permutation(np.flatnonzero(label == k))
-        quota = max(round(sizes[mine].sum() * share), sizes[mine].min()) if len(mine) > 2 else 0
-        fits = np.cumsum(np.where(sizes[mine] <= quota, sizes[mine], 0)) <= quota
-        chosen.append(groups[mine[fits & (sizes[mine] <= quota)]])
-    wanted = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
-    return rows[np.isin(group[rows], wanted)]
+) -> NDArray[np.bool_]:
+    """A share of each class of the training side, drawn by groups of identical examples. (N,) whether it was drawn.
+
+    group: (N,) numbers from 0 on.
+    """
+    label, sizes = _groups(y, group, side)
+    drawn = np.zeros(len(sizes), np.bool_)
+    for k in range(int(label.max(initial=-1)) + 1):
+        mine = random.permutation(places(len(label), equal(label, k)))
+        if len(mine) > 2:
+            each = taken(sizes, mine)
+            quota = max(round(int(each.sum()) * share), int(each.min()))
+            each[each > quota] = 0
+            drawn[mine[(each > 0) & (np.cumsum(each, dtype=each.dtype) <= quota)]] = True
+    found = taken(drawn, group)
+    found &= side == TRAIN
+    return found
 
 
-def _leave_out_copies(side: NDArray[np.int8], group: Ranks) -> tuple[str, ...]:
+def _groups(y: NDArray[np.int64], group: Rows, side: NDArray[np.int8]) -> tuple[NDArray[np.int32], Rows]:
+    """Of each group the class of its first example on the training side, -1 without any, and how many it has there."""
+    count = int(group.max(initial=-1)) + 1
+    label, sizes = np.full(count, -1, np.int32), empty_rows(count, len(group))
+    sizes[:] = 0
+    for some in reversed([*stretches(len(group))]):
+        trains = np.flatnonzero(side[some] == TRAIN)[::-1]
+        mine = group[some][trains]
+        label[mine] = y[some][trains]  # of several the last counts, which is the first of all
+        np.add.at(sizes, mine, sizes.dtype.type(1))
+    return label, sizes
+
+
+def _leave_out_copies(side: NDArray[np.int8], group: Rows) -> tuple[str, ...]:
     """Takes out of train what also stands in val or test, and out of val what also stands in test."""
-    in_test, in_val = np.isin(group, group[side == TEST]), np.isin(group, group[side == VAL])
+    in_test, in_val = (_also_in(side, group, one) for one in (TEST, VAL))
     in_both = (side == VAL) & in_test
     in_train = (side == TRAIN) & (in_test | in_val)
     side[in_both | in_train] = LEFT_OUT
@@ -133,23 +142,34 @@ def _leave_out_copies(side: NDArray[np.int8], group: Ranks) -> tuple[str, ...]:
     return notes
 
 
+def _also_in(side: NDArray[np.int8], group: Rows, one: int) -> NDArray[np.bool_]:
+    """(N,) whether an example of the same group is on one side."""
+    stands = np.zeros(len(group), np.bool_)
+    for some in stretches(len(group)):
+        stands[group[some][side[some] == one]] = True
+    return taken(stands, group)
+
+
 def _copies(count: int) -> tuple[str, ...]:
     return (
         (f"{counted(count, 'example is', 'examples are')} a copy of another; copies stay on one side",) if count else ()
     )
 
 
-def _conflicts(dataset: Dataset, group: Ranks) -> tuple[str, ...]:
+def _conflicts(dataset: Dataset, group: Rows) -> tuple[str, ...]:
     """Identical examples that stand in two classes: said, with the first of them."""
     y = dataset.samples.y
-    if int(group.max(initial=-1)) + 1 == len(group):
+    count = int(group.max(initial=-1)) + 1
+    if count == len(group):
         return ()  # no two are identical
-    pairs = np.unique(np.stack([group, y], 1), axis=0)
-    groups, times = np.unique(pairs[:, 0], return_counts=True)
-    twice = groups[times > 1]
+    low, high = np.full(count, WIDEST, np.int32), np.zeros(count, np.int32)
+    for some in stretches(len(group)):
+        np.minimum.at(low, group[some], y[some].astype(np.int32))
+        np.maximum.at(high, group[some], y[some].astype(np.int32))
+    twice = places(count, lambda some: low[some] < high[some])
     if not len(twice):
         return ()
-    rows = np.flatnonzero(group == twice[0])
+    rows = places(len(group), equal(group, int(twice[0])))
     names = [f"{dataset.samples.names[int(i)]} ({dataset.classes[y[i]]})" for i in rows[[0, -1]]]
     return (f"{counted(len(twice), 'example stands', 'examples stand')} in two classes, such as {' and '.join(names)}",)
 

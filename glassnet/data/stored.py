@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glassnet.data.columns import Rows
+
 WHOLE = -1
 
 Where = tuple[str, int, int]  # a path below a root, the first byte, how many: WHOLE for all of a file
@@ -76,8 +78,12 @@ class PackedNames(Sequence[str]):
 
     def inside(self, i: int) -> str:
         """The name of the i-th in its shard."""
+        return self.bytes_of(i).decode("utf-8", "surrogateescape")
+
+    def bytes_of(self, i: int) -> bytes:
+        """The same as bytes."""
         start = int(self.ends[i - 1]) if i else 0
-        return self.text[start : int(self.ends[i])].tobytes().decode("utf-8", "surrogateescape")
+        return self.text[start : int(self.ends[i])].tobytes()
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class Chosen(Sequence[str]):
     """Some of many names. rows: (n,) which."""
 
     names: Sequence[str]
-    rows: NDArray[np.int64]
+    rows: Rows
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glassnet.data.columns import Rows
 from glassnet.data.dataset import Dataset
 
 SAMPLE = 3000
@@ -34,7 +35,7 @@ class Symmetry:
     up_down: Mirror
 
 
-def symmetry(dataset: Dataset, rows: NDArray[np.int64], seed: int) -> Symmetry:
+def symmetry(dataset: Dataset, rows: Rows, seed: int) -> Symmetry:
     """Fits a ridge classifier to half a sample of small copies and asks it about the other half, as it is and mirrored.
 
     Mirroring is natural when that costs no accuracy; for up-down, and for classes named like characters, that must be

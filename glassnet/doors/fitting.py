@@ -25,7 +25,7 @@ from glassnet.doors.plan import Plan, card_of
 from glassnet.nets import text
 from glassnet.nets.convnet import ConvNet
 from glassnet.training.evaluate import figures, report
-from glassnet.training.familiarity import learn
+from glassnet.training.familiarity import learn, remember
 from glassnet.training.machine import LIGHT, Machine, choose_device, look_at_machine, using
 from glassnet.training.trainer import Trainer
 
@@ -47,13 +47,11 @@ def fit(dataset: Dataset, settings: Training, share: float) -> Model:
         if not len(held.rows):
             return Model(net, card, {}, told, seen)
         is_words = KINDS[dataset.kind].looked_up
-        found = settle(net, held, plan.recipe.both_ways, is_words)
-        judged = report(dataset.classes, (found.logits / found.heat).double().numpy(), found.y.numpy(), held.rows)
+        known = remember(net, train, settings.seed, is_words)
+        found = settle(net, held, plan.recipe.both_ways, is_words, known)
+        judged = report(dataset.classes, found.logits.numpy(), found.y.numpy(), held.rows)
         card = replace(card, training={**card.training, "temperature": found.heat})
-        return Model(
-            net, card, {"val": figures(judged)}, told, seen,
-            familiar=learn(net, train, found.views, settings.seed, is_words),
-        )  # fmt: skip
+        return Model(net, card, {"val": figures(judged)}, told, seen, familiar=learn(known, found.far))
 
 
 def fit_further(model: Model, dataset: Dataset) -> Model:

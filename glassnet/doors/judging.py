@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from glassnet.training.calibration import scale_votes, temperature
 from glassnet.training.cluster import APART, Cluster
 from glassnet.training.completion import MOST, rebuilding
 from glassnet.training.evaluate import Report, report
-from glassnet.training.familiarity import alarms, learn
+from glassnet.training.familiarity import View, alarms, learn, remember
 from glassnet.training.machine import Machine
 from glassnet.training.outcome import Outcome, Trained, Unlabelled
 from glassnet.training.seeing import Noted, Views, gathered
@@ -41,22 +41,26 @@ class Judging:
 
 @dataclass(frozen=True)
 class Settled:
-    """What held-out examples say of a trained net. heat: what its votes were divided by. views: see training/seeing."""
+    """What held-out examples say of a trained net. logits: calibrated. heat: what its votes were divided by. far: how
+    far they are from what it learnt from, in each view.
+    """
 
     logits: Tensor
     y: Tensor
     heat: float
-    views: Views
+    far: Views
 
 
-def settle(net: ConvNet, held: Loader, both_ways: bool, is_words: bool, cluster: Cluster = APART) -> Settled:
+def settle(
+    net: ConvNet, held: Loader, both_ways: bool, is_words: bool, known: Mapping[str, View], cluster: Cluster = APART
+) -> Settled:
     """Asks a trained net about the held-out examples, a cluster in parts, and calibrates its votes by them."""
     asked, sharing = BothWays(net) if both_ways else net, cluster.among(len(held.rows))
-    with Noted(net, len(shard(held, sharing).rows), both_ways, is_words) as noted:
+    with Noted(net, len(shard(held, sharing).rows), both_ways, is_words, known) as noted:
         logits, y = answers(asked, held, cluster=cluster)
     heat = float(str(cluster.told(temperature(logits, y))))
     scale_votes(net.votes, heat)
-    return Settled(logits, y, heat, gathered(noted.views, sharing))
+    return Settled(logits.div_(heat), y, heat, gathered(noted.views, sharing))
 
 
 def judge(
@@ -92,12 +96,13 @@ def _answer(
     """Calibrates the net on the held-out examples, then counts its right answers. A cluster asks in parts."""
     both, is_words = story.recipe.both_ways, KINDS[story.dataset.kind].looked_up
     cluster = trainer.together.cluster
-    held = settle(net, trainer.held, both, is_words, cluster)
+    known = remember(net, trainer.train, story.recipe.seed, is_words)
+    held = settle(net, trainer.held, both, is_words, known, cluster)
 
     sharing, asked = cluster.among(len(test.rows)), 0
     mine = shard(test, sharing)
     asking = answering(BothWays(net) if both else net, mine)
-    with Noted(net, len(mine.rows), both, is_words) as tested:
+    with Noted(net, len(mine.rows), both, is_words, known) as tested:
         while asked < len(mine.rows):
             asked = next(asking)
             yield Judging(asked, len(mine.rows))
@@ -107,13 +112,13 @@ def _answer(
     yield Judging(asked, len(mine.rows))
 
     def judged(logits: torch.Tensor, y: torch.Tensor, loader: Loader) -> Report:
-        return report(story.classes, logits.double().numpy(), y.numpy(), loader.rows)
+        return report(story.classes, logits.numpy(), y.numpy(), loader.rows)
 
     return Outcome(
-        **vars(_with_familiar(story, net, trainer, held.views, seen)),
+        **vars(_with_familiar(story, known, held.far, seen)),
         temperature=held.heat,
         test=judged(said, right, test),
-        held=judged(held.logits / held.heat, held.y, trainer.held),
+        held=judged(held.logits, held.y, trainer.held),
     )
 
 
@@ -121,9 +126,10 @@ def _rebuild(
     net: ConvNet, trainer: Trainer[Loader], test: Loader, story: Trained
 ) -> Generator[Judging, None, Outcome | Unlabelled]:
     """Where there are no right answers: how well the machines say again what they see, and fill in hidden halves."""
-    with Noted(net, len(trainer.held.rows)) as held:
+    known = remember(net, trainer.train, story.recipe.seed, KINDS[story.dataset.kind].looked_up)
+    with Noted(net, len(trainer.held.rows), known=known) as held:
         answers(net, trainer.held)
-    with Noted(net, len(test.rows)) as tested:
+    with Noted(net, len(test.rows), known=known) as tested:
         answers(net, test)
     asking, total = rebuilding(net, test), min(len(test.rows), MOST)
     done = 0
@@ -131,7 +137,7 @@ def _rebuild(
         done = next(asking)
         yield Judging(done, total)
     return Unlabelled(
-        **vars(_with_familiar(story, net, trainer, held.views, tested.views)),
+        **vars(_with_familiar(story, known, held.views, tested.views)),
         test=finish(asking),
         asked=test.rows[np.unique(np.linspace(0, len(test.rows) - 1, total).astype(int))],
         learnt={name: tuple(epochs) for name, epochs in trainer.learnt.items()}
@@ -139,7 +145,6 @@ def _rebuild(
     )
 
 
-def _with_familiar(story: Trained, net: ConvNet, trainer: Trainer[Loader], held: Views, tested: Views) -> Trained:
-    is_words = KINDS[story.dataset.kind].looked_up
-    familiar = learn(net, trainer.train, held, story.recipe.seed, is_words)
+def _with_familiar(story: Trained, known: Mapping[str, View], held: Views, tested: Views) -> Trained:
+    familiar = learn(known, held)
     return replace(story, familiar=familiar, alarms=alarms(familiar, tested) if familiar else None)

@@ -14,6 +14,7 @@ import torch
 
 from glassnet import files
 from glassnet.config import Reading, Training
+from glassnet.data.columns import different, taken
 from glassnet.data.dataset import TRAIN, VAL, Dataset
 from glassnet.data.loader import Loader
 from glassnet.data.split import Split
@@ -181,12 +182,11 @@ def _interrupted(
 
 def _model(outcome: Outcome | Unlabelled, plan: Plan) -> Model:
     dataset, sides = outcome.dataset, outcome.split
-    known = (sides.side == TRAIN) | (sides.side == VAL)
     heat = outcome.temperature if isinstance(outcome, Outcome) else 1.0
     data = {"examples": examples(outcome), KEY: test_files(outcome)}
     epochs = len(outcome.history), outcome.best_epoch
     card = card_of(plan, dataset, outcome.classes, outcome.machine, epochs, heat, data)
-    seen = np.unique(dataset.samples.digest[known])
+    seen = different(taken(dataset.samples.digest, np.concatenate([sides.rows(TRAIN), sides.rows(VAL)])))
     told = history(outcome.history)
     return Model(outcome.net.eval(), card, metrics(outcome), told, seen, familiar=outcome.familiar)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,9 +21,10 @@ def write_model(
 ) -> None:
     """Weights, what it has seen, card, figures, history and, last, the sums of what opening relies on."""
     files.write_file(folder / layout.WEIGHTS, weights_of(net))
-    digests = io.BytesIO()
-    np.save(digests, seen)
-    files.write_file(folder / layout.SEEN, digests.getvalue())
+    with open(folder / layout.SEEN, "wb") as file:  # as long as the data: written from where it lies
+        np.save(file, seen)
+        file.flush()
+        os.fsync(file.fileno())
     files.write_file(folder / layout.CONFIG, card_json(card))
     files.write_json(folder / layout.METRICS, metrics)
     files.write_file(folder / layout.HISTORY, history)

@@ -90,7 +90,7 @@ class Gallery:
         return found
 
     def _bars(self, i: int) -> tuple[Bar, ...]:
-        shares, own = self.report.probability[i], int(self.report.y[i])
+        shares, own = self.report.probability[i : i + 1][0], int(self.report.y[i])
         first, second = (int(k) for k in np.argsort(-shares, kind="stable")[:2])
         chosen = (first, second if own == first else own)
         return tuple(

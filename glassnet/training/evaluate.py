@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from glassnet.data.columns import Rows, stretches
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,23 +49,33 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """The votes on N examples as shares of 1, made of a few at a time, when they are asked for. logits: (N, K)."""
+
+    logits: NDArray[np.float32] | Floats
+
+    def __getitem__(self, some: slice) -> Floats:
+        return softmax(np.asarray(self.logits[some], np.float64))
+
+
+@dataclass(frozen=True)
 class Report:
     """Answers to N examples of known class. y: (N,) classes. probability: (N, K). rows: (N,) places in the data set."""
 
     classes: tuple[str, ...]
     y: Ints
-    probability: Floats
-    rows: Ints
+    probability: Shares | Floats
+    rows: Rows
 
     @cached_property
     def said(self) -> Ints:
         """(N,) the likeliest class."""
-        return np.asarray(self.probability.argmax(1))
+        return self._of_each(lambda shares, _: shares.argmax(1))
 
     @cached_property
     def confidence(self) -> Floats:
         """(N,) the probability of the likeliest class."""
-        return np.asarray(self.probability.max(1))
+        return self._of_each(lambda shares, _: shares.max(1))
 
     @property
     def examples(self) -> int:
@@ -84,7 +98,7 @@ class Report:
     @cached_property
     def loss(self) -> float:
         """Mean cross-entropy, in nats."""
-        own = self.probability[np.arange(self.examples), self.y]
+        own: Floats = self._of_each(lambda shares, y: shares[np.arange(len(y)), y])
         return float(-np.log(np.maximum(own, 1e-30)).mean())
 
     @cached_property
@@ -131,6 +145,11 @@ class Report:
         pairs = [(int(self.confusion[i, j]), int(i), int(j)) for i, j in zip(*np.nonzero(self.confusion), strict=True)]
         return [(i, j, n) for n, i, j in sorted(pairs, key=lambda p: (-p[0], p[1], p[2])) if i != j]
 
+    def _of_each(self, of: Callable[[Floats, Ints], NDArray[Any]]) -> NDArray[Any]:
+        """(N,) what is worked out of each example's shares (n, K) and class (n,), some examples at a time."""
+        parts = [of(self.probability[some], self.y[some]) for some in stretches(self.examples, len(self.classes))]
+        return np.concatenate(parts)
+
     def _figures(self, k: int) -> ClassFigures:
         hits = int(self.confusion[k, k])
         examples, said = int(self.confusion[k].sum()), int(self.confusion[:, k].sum())
@@ -152,9 +171,9 @@ class Report:
         return Bin(float(self.confidence[mine].mean()), right / count, *wilson(right, count), count)
 
 
-def report(classes: tuple[str, ...], logits: Floats, y: Ints, rows: Ints) -> Report:
-    """The report of a net's logits (N, K)."""
-    return Report(classes, y, softmax(logits), rows)
+def report(classes: tuple[str, ...], logits: NDArray[np.float32] | Floats, y: Ints, rows: Rows) -> Report:
+    """The report of a net's logits (N, K), which it keeps."""
+    return Report(classes, y, Shares(logits), rows)
 
 
 def softmax(logits: Floats) -> Floats:

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glassnet.data.columns import Rows
 from glassnet.data.dataset import Array
 from glassnet.nets.layers import Embed
 
 TOGETHER = 50_000  # examples that are counted at a time
 
 
-def weigh_words(embed: Embed, x: Array, y: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+def weigh_words(embed: Embed, x: Array, y: NDArray[np.int64], rows: Rows) -> None:
     """Scales what is looked up of each word by its log-count ratio, so that a word that stands evenly among the classes
     begins and stays small.
 
@@ -32,7 +33,7 @@ def weigh_words(embed: Embed, x: Array, y: NDArray[np.int64], rows: NDArray[np.i
         embed.ratio.copy_(torch.from_numpy(ratio).float()[:, None])
 
 
-def _seen(x: Array, rows: NDArray[np.int64], words: int) -> NDArray[np.float64]:
+def _seen(x: Array, rows: Rows, words: int) -> NDArray[np.float64]:
     """(words,) in how many of these examples each word stands."""
     seen = np.zeros(words)
     for start in range(0, len(rows), TOGETHER):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,12 +19,11 @@ from torch import Tensor
 from glassnet.data.loader import Loader
 from glassnet.nets.convnet import ConvNet
 from glassnet.training.evaluate import wilson
-from glassnet.training.seeing import Noted, Views
+from glassnet.training.seeing import TOGETHER, Noted, Views
 
 WANTED = 0.01  # of real examples that may be refused
 BANK = 2_000  # training examples that are remembered
 FEWEST = 5  # examples on either side
-TOGETHER = 1_024  # examples that are compared at a time
 FLOOR = 0.25  # of the mean spread: what varies less counts as much
 SLACK = 1e-3  # of a layout that never differs
 
@@ -79,7 +78,11 @@ class Familiarity:
 
     def strangeness(self, seen: Views) -> NDArray[np.float64]:
         """(N,) how strange examples are: over 1 they are like nothing that was learnt from. seen: by `views_of`."""
-        found = torch.stack([view.distance(seen[name]) for name, view in self.views.items()]).amax(0)
+        return self.strange({name: view.distance(seen[name]) for name, view in self.views.items()})
+
+    def strange(self, distance: Views) -> NDArray[np.float64]:
+        """The same by the distances (N,) in each of its views."""
+        found = torch.stack([distance[name] for name in self.views]).amax(0)
         return np.asarray(found.double().cpu().numpy() / self.limit)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -106,35 +109,14 @@ class Familiarity:
         return cls(views, limit, int(held))
 
 
-def learn(net: ConvNet, train: Loader, held: Views, seed: int, is_words: bool = False) -> Familiarity | None:
-    """What a trained net is used to. held: views of examples that it did not learn from, to set the limit.
+def remember(net: ConvNet, train: Loader, seed: int, is_words: bool = False) -> dict[str, View]:
+    """The ways of seeing that tell training examples apart, with up to BANK of these, drawn with a seed.
 
-    None where the examples are too few, or all the same, to tell near from far.
+    None of them where the examples are too few. What is far in each is learnt later: see `learn`.
     """
-    if min(len(train.rows), len(next(iter(held.values())))) < FEWEST:
-        return None
-    known = _remembered(net, train, seed, is_words)
-    views, distances = {}, []
-    for name, values in known.items():
-        scaled = _scaled(values, held[name], each=name != "layout")
-        if scaled is not None:
-            views[name], distance = scaled
-            distances.append(distance)
-    if not views:
-        return None
-    largest = torch.stack(distances).amax(0)
-    return Familiarity(views, _exceeded_by_few(largest), len(largest))
-
-
-def alarms(familiarity: Familiarity, test: Views) -> Alarms:
-    """How many real examples are refused. test: views of examples that set nothing."""
-    strange = familiarity.strangeness(test)
-    return Alarms(int((strange > 1).sum()), len(strange))
-
-
-def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[str, Tensor]:
-    """The views of up to BANK training examples, drawn with a seed."""
     rows = train.rows
+    if len(rows) < FEWEST:
+        return {}
     if len(rows) > BANK:
         rows = np.sort(np.random.default_rng([seed, 9]).choice(rows, BANK, replace=False))
     some = Loader(train.dataset, rows, train.normalisation, train.batch, torch.device("cpu"))
@@ -142,20 +124,43 @@ def _remembered(net: ConvNet, train: Loader, seed: int, is_words: bool) -> dict[
     with Noted(net, len(rows), is_words=is_words) as noted, torch.no_grad():
         for batch in some.in_order():
             net(batch.x.to(device))
-    return noted.views
+    found = {name: _scaled(values, each=name != "layout") for name, values in noted.views.items()}
+    return {name: view for name, view in found.items() if view is not None}
 
 
-def _scaled(known: Tensor, other: Tensor, each: bool) -> tuple[View, Tensor] | None:
-    """A view of known examples, and the others' distances in it. each: whether every value has a scale of its own."""
+def learn(known: Mapping[str, View], held: Views) -> Familiarity | None:
+    """What a trained net is used to. held: how far examples are that it did not learn from, to set the limit.
+
+    None where the examples are too few, or all the same, to tell near from far.
+    """
+    views, distances = {}, []
+    if not held or min(map(len, held.values())) < FEWEST:
+        return None
+    for name, view in known.items():
+        far = _exceeded_by_few(held[name])
+        if math.isfinite(far) and far > 0:
+            views[name] = replace(view, far=far)
+            distances.append(held[name] / far)
+    if not views:
+        return None
+    largest = torch.stack(distances).amax(0)
+    return Familiarity(views, _exceeded_by_few(largest), len(largest))
+
+
+def alarms(familiarity: Familiarity, test: Views) -> Alarms:
+    """How many real examples are refused. test: how far examples are that set nothing."""
+    strange = familiarity.strange({name: test[name] / view.far for name, view in familiarity.views.items()})
+    return Alarms(int((strange > 1).sum()), len(strange))
+
+
+def _scaled(known: Tensor, each: bool) -> View | None:
+    """A view of known examples, if they differ in it. each: whether every value has a scale of its own."""
     mean, spread = known.mean(0), known.std(0, correction=0)
     even = float(spread.mean())
     if not math.isfinite(even) or even == 0:
         return None
     spread = spread.clamp_min(FLOOR * even) if each else torch.full_like(spread, max(even, SLACK))
-    bank = ((known - mean) / spread).half()
-    distance = View(bank, mean, spread, 1.0).distance(other)
-    far = _exceeded_by_few(distance)
-    return (View(bank, mean, spread, far), distance / far) if math.isfinite(far) and far > 0 else None
+    return View(((known - mean) / spread).half(), mean, spread, 1.0)
 
 
 def _exceeded_by_few(distances: Tensor) -> float:

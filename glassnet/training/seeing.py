@@ -10,7 +10,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,22 +25,40 @@ COARSE = {1: 64, 2: 8, 3: 4}  # places along each axis of a layout, by the numbe
 LEVELS = 9  # of the values' spread
 LAGS = (1, 2, 4)
 CHANNELS = 16  # that are looked at each for itself
+TOGETHER = 1_024  # examples that are compared at a time
 
 Views = Mapping[str, Tensor]
+
+
+class Measure(Protocol):
+    """What tells how far examples are."""
+
+    def distance(self, values: Tensor) -> Tensor:
+        """(N,) of (N, D) values."""
 
 
 class Noted:
     """Within it every pass through a net is seen, so that no example has to be asked about twice for its views.
 
     examples: how many will pass; of more than MOST every second, third, ... is noted. both_ways: whether mirror images
-    follow the examples in each pass. is_words: see views_of.
+    follow the examples in each pass. is_words: see views_of. known: where only how far each example is by these
+    measures is noted, which takes little room.
     """
 
-    def __init__(self, net: ConvNet, examples: int, both_ways: bool = False, is_words: bool = False) -> None:
-        self._net, self._parts, self._is_words = net, 2 if both_ways else 1, is_words
+    def __init__(
+        self,
+        net: ConvNet,
+        examples: int,
+        both_ways: bool = False,
+        is_words: bool = False,
+        known: Mapping[str, Measure] | None = None,
+    ) -> None:
+        self._net, self._parts, self._is_words, self._known = net, 2 if both_ways else 1, is_words, known
         self._every = max(1, -(-examples // MOST))
         self._wanted, self._passed, self._noted = -(-examples // self._every), 0, 0
         self._room: dict[str, Tensor] = {}  # one for all: pieces between the passes would keep memory from being reused
+        self._waiting: dict[str, Tensor] = {}  # views that are not yet enough to be compared together
+        self._count = 0
         self._x: list[Tensor] = []
         self._hooks: list[RemovableHandle] = []
 
@@ -57,7 +75,8 @@ class Noted:
 
     @property
     def views(self) -> dict[str, Tensor]:
-        """Of all examples, in order."""
+        """Of all examples, in order: what they look like, (N, D), or how far they are, (N,)."""
+        self._keep()
         return {name: values[: self._noted] for name, values in self._room.items()}
 
     def _note(self, voted: Tensor) -> None:
@@ -68,10 +87,28 @@ class Noted:
         if first >= mine:
             return
         taken = slice(first, mine, self._every)
-        for name, values in views_of(x[taken].detach(), voted[taken].detach(), self._is_words).items():
-            room = self._room.setdefault(name, torch.empty(self._wanted, values.shape[1]))
+        seen = views_of(x[taken].detach(), voted[taken].detach(), self._is_words)
+        done, count = 0, len(range(mine)[taken])
+        while done < count:
+            some = min(count - done, TOGETHER - self._count)
+            for name, values in seen.items():
+                room = self._waiting.setdefault(name, torch.empty(min(self._wanted, TOGETHER), values.shape[1]))
+                room[self._count : self._count + some] = values[done : done + some]
+            done += some
+            self._count += some
+            if self._count == TOGETHER:
+                self._keep()
+
+    def _keep(self) -> None:
+        """Makes of the views that wait what is wanted of them."""
+        seen = {name: values[: self._count] for name, values in self._waiting.items()}
+        if self._known is not None:
+            seen = {name: view.distance(seen[name]) for name, view in self._known.items()} if seen else {}
+        for name, values in seen.items():
+            room = self._room.setdefault(name, torch.empty(self._wanted, *values.shape[1:]))
             room[self._noted : self._noted + len(values)] = values
-        self._noted += len(range(mine)[taken])
+        self._noted += self._count
+        self._count = 0
 
 
 def gathered(views: Views, cluster: Cluster) -> Views:

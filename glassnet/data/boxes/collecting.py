@@ -16,7 +16,7 @@ from glassnet.data.boxes.geometry import area, clipped
 from glassnet.data.dataset import Skipped
 from glassnet.data.decoding import read_bytes
 from glassnet.data.kind import Unreadable
-from glassnet.data.listing import natural
+from glassnet.data.walking import natural
 from glassnet.errors import GlassnetError
 
 MOST = 10_000  # boxes on one picture

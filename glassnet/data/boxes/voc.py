@@ -15,8 +15,8 @@ from glassnet.data.boxes.collecting import Collected, Raw, collect
 from glassnet.data.dataset import SPLITS
 from glassnet.data.decoding import read_bytes
 from glassnet.data.kind import Unreadable
-from glassnet.data.listing import natural
 from glassnet.data.reading import Progress
+from glassnet.data.walking import natural
 from glassnet.errors import GlassnetError
 from glassnet.words import clipped
 

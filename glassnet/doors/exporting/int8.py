@@ -20,6 +20,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from glassnet.data.columns import Rows
 from glassnet.data.dataset import TEST, TRAIN, VAL, Dataset
 from glassnet.data.decoding import read_bytes
 from glassnet.data.split import split
@@ -123,7 +124,7 @@ def _refuse(found: Quantised) -> None:
         )
 
 
-def _fed(model: Model, dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[Fed]:
+def _fed(model: Model, dataset: Dataset, rows: Rows) -> Iterator[Fed]:
     """What the graph takes of these examples, some at a time; sounds one by one, each as long as it is."""
     card = model.card
     if takes_prepared(card):
