@@ -36,9 +36,9 @@ def export(folder: Path, to: str, int8: bool, data: str | None, out: Path | None
     work = "calibrated and measured" if int8 else "asked beside the model"
     say("export", f"the graph is made, then {work}; some {'minutes' if int8 else 'seconds'}")
     from glassnet.doors.library import export as exported
-    from glassnet.doors.library import load
+    from glassnet.doors.loading import open_folder
 
-    made = exported(load(folder), path, examples if examples is not None else False)
+    made = exported(open_folder(folder), path, examples if examples is not None else False)
     if json:
         print_json(made.as_json())
         return
