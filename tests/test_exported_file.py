@@ -85,6 +85,64 @@ def test_other_commands_say_that_they_need_the_folder(folder, glassnet):
     assert found.code == 2 and "found an exported file" in found.err and "Name the folder" in found.err
 
 
+LOADED = """
+import json, sys
+import numpy as np
+import glassnet as gn
+file = gn.load(sys.argv[1])
+data = np.load(sys.argv[3])
+one, some = file.predict(sys.argv[2]), file.predict(data)
+print(json.dumps([one.as_json(), [each.as_json() for each in some], file.logits(data).tolist(), repr(file)]))
+assert "torch" not in sys.modules
+"""
+
+
+def test_load_opens_a_file_that_predicts_as_its_model_does_without_torch(folder, tmp_path):
+    (tmp_path / "3.png").write_bytes(digit(3))
+    data = find("digits").read().samples.x[:70]
+    np.save(tmp_path / "x.npy", data)
+    words = [sys.executable, "-c", LOADED, *map(str, (folder / "model.onnx", tmp_path / "3.png", tmp_path / "x.npy"))]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=100)
+    one, some, logits, told = json.loads(done.stdout)
+    model = gn.load(folder)
+    for found, wanted in zip([one, *some], [model.predict(tmp_path / "3.png"), *model.predict(data)], strict=True):
+        assert (found["input"], found["class"]) == (wanted.input, wanted.label)
+        assert found["votes"] == pytest.approx(dict(wanted.votes), abs=1e-5)
+        assert found["none_of_these"] == wanted.is_none_of_these
+    assert np.array(logits) == pytest.approx(model.logits(data), abs=1e-3)
+    assert told == f"<OnnxModel {folder / 'model.onnx'}: 10 classes of pictures>"
+
+
+def test_what_needs_a_net_is_refused_in_a_line_where_a_file_was_loaded(folder, tmp_path):
+    file = gn.load(folder / "model.onnx")
+    for what, work in {
+        "explain": lambda: gn.explain(file, str(folder / "examples" / "3.png")),
+        "features": lambda: gn.features(file),
+        "export": lambda: gn.export(file, tmp_path / "again.onnx"),
+    }.items():
+        line = (
+            rf"{what}: expected a model's net, found .*model\.onnx, an exported file, which can only be asked\. Load "
+        )
+        with pytest.raises(GlassnetError, match=line):
+            work()
+    with pytest.raises(GlassnetError, match=r"expected an array of 1x8x8, or of several such, found 5x5"):
+        file.predict(np.zeros((5, 5)))
+    with pytest.raises(GlassnetError, match=r"expected cpu, where an exported file is computed, found cuda"):
+        gn.load(folder / "model.onnx", device="cuda")
+    with pytest.raises(GlassnetError, match=r"nowhere\.onnx: expected an exported file, found nothing there"):
+        gn.load(tmp_path / "nowhere.onnx")
+
+
+def test_of_a_sound_s_file_no_array_is_asked(every_kind, tmp_path):
+    model = gn.load(every_kind / "models" / "tones")
+    gn.export(model, tmp_path / "tones.onnx")
+    (tmp_path / "a.wav").write_bytes(tone(500))
+    file = gn.load(tmp_path / "tones.onnx")
+    assert file.predict([tmp_path / "a.wav"])[0].label == model.predict([tmp_path / "a.wav"])[0].label
+    with pytest.raises(GlassnetError, match=r"tones\.onnx: expected sounds, found an array\. Give predict the paths"):
+        file.logits(np.zeros((1, *model.card.preparation.shape), np.uint8))
+
+
 def test_without_onnxruntime_a_folder_answers_itself_and_a_file_says_what_to_install(folder, monkeypatch):
     card, file = look_at(folder)
     assert file is not None
@@ -206,6 +264,10 @@ with running(sys.argv[1], Path(sys.argv[2])) as lab:
     import json
     print(json.dumps(lab.post("/api/predict?name=3.png", data)))
     print(json.dumps(lab.raw("GET", "/")[0]))
+    if sys.argv[2].endswith(".onnx"):
+        facts = lab.get("/api/nets/model.onnx")[1]
+        assert facts["exported"] and facts["classes"] == list("0123456789"), facts
+        assert lab.get("/api/nets/model.onnx/examples")[0] == 200
     print(json.dumps("torch" in sys.modules))
     print(json.dumps(lab.get("/api/nets")))
     print(json.dumps(lab.post("/api/explain?covered=false&name=3.png", data)))
