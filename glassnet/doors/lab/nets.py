@@ -54,8 +54,8 @@ class Nets:
         """A net by name, with weights set by hand. Raises GlassnetError when there is none, or it is damaged."""
         folder = self.folders().get(name)
         if folder is None and name != SLIDES:
-            known = ", ".join([SLIDES, *self.folders()][:6])
-            raise GlassnetError("net", expected=f"one of {known}", found=name, fix="Choose one of these")
+            some = ", ".join([SLIDES, *self.folders()][:6])
+            raise GlassnetError("net", expected=f"one of {some}", found=name, fix="Choose one of these")
         if folder is not None and is_exported(folder):
             expected, found = (
                 "a model folder, whose net can be looked into",
