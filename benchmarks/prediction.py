@@ -145,13 +145,14 @@ def where_it_goes(model: gn.Model, cwd: Path, threads: int) -> None:
 
 
 def settings(threads: int) -> onnxruntime.SessionOptions:
+    """How onnxruntime is asked: as it is, on so many threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, runtime.SILENT
     return options
 
 
 def some_pixels() -> NDArray[np.uint8]:
-    """(1, SIDE, SIDE, 3)"""
+    """A picture of noise, (1, SIDE, SIDE, 3) bytes."""
     return np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
 
 

@@ -4,7 +4,9 @@ import re
 
 import lab_models as models
 import pytest
-from browsing import IN_BROWSER, keep, says, serious
+from box_data import make_voc
+from browsing import IN_BROWSER, Visits, keep, says, serious
+from detectors import train_detector
 from lab import running
 from test_lab_ask_browser import drop, file
 
@@ -58,3 +60,23 @@ def test_views_of_the_net_itself_say_that_a_file_has_none_to_show(view, visit):
     assert "serve its model’s folder" in tab.locator(".lead").text_content()
     tab.get_by_role("link", name="Ask it").click()
     says(tab, "Ask it about something")
+
+
+def test_a_detector_s_file_shows_its_boxes_and_says_that_reasons_are_elsewhere(browser, tmp_path):
+    data = make_voc(tmp_path / "data", 30, seed=3)
+    train_detector(data, tmp_path / "model", "fast")
+    gn.export(gn.load(tmp_path / "model"), tmp_path / "cells.onnx")
+    picture = min((data / "JPEGImages").iterdir())
+    with running(tmp_path, tmp_path / "cells.onnx") as one:
+        visit = Visits(browser, one)
+        tab = visit("/")
+        says(tab, "Ask it about a picture")
+        tab.set_input_files("input[type=file]", [file(picture.name, picture.read_bytes())])
+        tab.get_by_label("least score").fill("0.05")
+        boxes = gn.load(tmp_path / "cells.onnx").answer_bytes("", picture.read_bytes()).boxes
+        rows = tab.locator("table.boxes tbody tr")
+        assert boxes and rows.count() == len(boxes)
+        rows.first.get_by_role("button").click()
+        tab.wait_for_selector(f".asked-why p:has-text('{FILED}')")
+        keep(tab, "ask-file-boxes")
+        visit.end()
