@@ -10,13 +10,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from box_data import make_voc
+from detectors import train_detector
 from lab import running
 from lab_models import digit, tone
 
 import glassnet as gn
+from glassnet.data.boxes.store import digest_of
 from glassnet.data.kinds import find
 from glassnet.doors.exporting import int8, runtime
 from glassnet.doors.exporting.answering import open_file
+from glassnet.doors.exporting.int8_boxes import find_pictures
 from glassnet.doors.exporting.metadata import is_whole, metadata, sealed
 from glassnet.doors.exporting.needed import refuse_int8
 from glassnet.doors.exporting.opened import find_file, look_at, read_file
@@ -221,12 +225,12 @@ def test_a_file_in_whole_numbers_answers_and_says_what_it_is(folder, whole, glas
 def test_a_file_that_lost_too_much_is_refused_with_both_figures(folder, monkeypatch):
     model = gn.load(folder)
     data, made = find("digits").read(), (folder / "model.onnx").read_bytes()
-    real = int8._whole_numbers
+    real = int8.whole_numbers
 
     def calibrated_on_nothing(made, fed):
         return real(made, [{name: np.zeros_like(value) for name, value in one.items()} for one in fed])
 
-    monkeypatch.setattr(int8, "_whole_numbers", calibrated_on_nothing)
+    monkeypatch.setattr(int8, "whole_numbers", calibrated_on_nothing)
     with pytest.raises(
         GlassnetError, match=r"at most 0\.5 points lost, found [\d.]+ % right in whole numbers, [\d.]+ %"
     ):
@@ -314,9 +318,34 @@ def _written(folder, data):
     return folder / "3.png"
 
 
-def test_a_detector_is_not_brought_to_whole_numbers(folder):
-    card = replace(gn.load(folder).card, detector={"engine": "fast"})
-    with pytest.raises(GlassnetError, match=r"--int8: expected a model that names whole examples, found a detector\."):
-        refuse_int8(card)
-    with pytest.raises(GlassnetError, match="found one that learnt without labels"):
-        refuse_int8(replace(card, detector={}, unlabelled=True))
+def test_what_learnt_without_labels_is_not_brought_to_whole_numbers(folder):
+    with pytest.raises(GlassnetError, match=r"--int8: expected a model that names classes, found one that learnt with"):
+        refuse_int8(replace(gn.load(folder).card, unlabelled=True))
+
+
+def test_a_detector_in_whole_numbers_is_measured_by_its_map50_on_pictures_it_did_not_learn_from(tmp_path, glassnet):
+    data = make_voc(tmp_path / "data", 40, seed=3)
+    train_detector(data, tmp_path / "model", "fast")
+    model = gn.load(tmp_path / "model")
+    done = glassnet("export", tmp_path / "model", "--int8", "--data", data, "--json", timeout=300)
+    if "points lost" in done.err:  # a net of seconds: then both figures are told, and nothing is kept
+        assert done.code == 2 and "% mAP50 in whole numbers," in done.err
+        assert not (tmp_path / "model" / "model-int8.onnx").exists()
+        return
+    assert done.code == 0, done.err
+    told = json.loads(done.out)["int8"]
+    held = [path for path in (data / "JPEGImages").iterdir() if digest_of(path.read_bytes()) not in model.seen]
+    assert told["examples"] <= len(held) and told["lost"] == pytest.approx(told["map50_float"] - told["map50"])
+    file = gn.load(tmp_path / "model" / "model-int8.onnx")
+    graph = onnx.load(file.name).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    assert all(made_by[one.input[0]] == "DequantizeLinear" for one in graph.node if one.op_type in ("Conv", "Gemm"))
+    assert next(file.answer([str(held[0])])).boxes
+
+
+def test_a_detector_whose_pictures_are_gone_says_what_to_name(folder):
+    card = replace(gn.load(folder).card, data={"source": "nowhere"})
+    with pytest.raises(
+        GlassnetError, match=r"--int8: expected boxes on pictures, found none in nowhere\. Name them: --d"
+    ):
+        find_pictures(card, None)
