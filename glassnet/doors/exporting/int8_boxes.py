@@ -1,7 +1,7 @@
 """A detector's file in whole numbers: calibrated on pictures it learnt from, its mAP50 measured on others.
 
-It is refused where it is worse than the file it was made from. Where regions lie, and which boxes stay, is worked out in
-floats still.
+It is refused where it is worse than the file it was made from. Where regions lie, and which boxes stay, is worked out
+in floats still.
 """
 
 from __future__ import annotations
