@@ -56,9 +56,9 @@ def quantised_boxes(model: DetectorModel, made: bytes, data: BoxData) -> tuple[b
     held = np.flatnonzero(~learnt & on_test) if (~learnt & on_test).any() else np.flatnonzero(~learnt)
     train = np.flatnonzero(learnt)
     if not len(held) or not len(train):
-        found = "none to measure on" if len(train) else "none that it learnt from to calibrate on"
+        lacks = "none to measure on" if len(train) else "none that it learnt from to calibrate on"
         fix = "Name the data that it learnt from with --data"
-        raise GlassnetError("--int8", expected="pictures", found=found, fix=fix)
+        raise GlassnetError("--int8", expected="pictures", found=lacks, fix=fix)
     random = np.random.default_rng([model.card.seed, 8])
     some = np.sort(random.permutation(train)[:CALIBRATED])
     held = np.sort(random.permutation(held)[:MEASURED])
