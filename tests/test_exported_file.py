@@ -348,4 +348,4 @@ def test_a_detector_whose_pictures_are_gone_says_what_to_name(folder):
     with pytest.raises(
         GlassnetError, match=r"--int8: expected boxes on pictures, found none in nowhere\. Name them: --d"
     ):
-        find_pictures(card, None)
+        find_pictures(card)

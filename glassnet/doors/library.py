@@ -174,14 +174,12 @@ def export(model: Model | DetectorModel, path: str | Path, int8: Dataset | str |
     """
     refuse_file(model, "export")
     refuse_no_onnx()
-    from glassnet.doors.exporting.exporting import export_model  # onnx, which only this needs
+    from glassnet.doors.exporting.exporting import export_model, find_pictures  # onnx
 
+    if isinstance(model, DetectorModel):
+        return export_model(model, Path(path), find_pictures(model.card, int8) if int8 else None)
     if int8 is False or isinstance(int8, Dataset):
         return export_model(model, Path(path), int8 or None)
-    if isinstance(model, DetectorModel):
-        from glassnet.doors.exporting.int8_boxes import find_pictures
-
-        return export_model(model, Path(path), find_pictures(model.card, None if int8 is True else str(int8)))
     source, _ = find_material(model.card, None if int8 is True else str(int8), Reading())
     return export_model(model, Path(path), source.read())
 

@@ -14,6 +14,7 @@ from glassnet.data.dataset import Dataset
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting.comparing import Compared, compare
 from glassnet.doors.exporting.int8 import Quantised, quantised
+from glassnet.doors.exporting.int8_boxes import find_pictures as find_pictures
 from glassnet.doors.exporting.int8_boxes import quantised_boxes
 from glassnet.doors.exporting.needed import refuse_int8
 from glassnet.doors.exporting.onnx import to_onnx

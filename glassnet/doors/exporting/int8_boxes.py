@@ -31,9 +31,9 @@ MEASURED = 500  # others
 NET = "judge.net."  # what the exporter's names of the net's layers begin with
 
 
-def find_pictures(card: Card, data: str | None) -> BoxData:
-    """Boxes on pictures that a person names, or those that a detector learnt from. Raises GlassnetError."""
-    named = data if data is not None else str(card.data.get("source") or "")
+def find_pictures(card: Card, data: object = None) -> BoxData:
+    """Boxes on pictures that a person names by a path, or those that a detector learnt from. Raises GlassnetError."""
+    named = str(data) if isinstance(data, (str, Path)) else str(card.data.get("source") or "")
     found = find_boxes(named) if named and Path(named).exists() else None
     if found is None:
         fix = "Name them: --data DATA"
