@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from glassnet.deck import ErrorTable, cut, error_table, filter_image, filter_patch, max_pool, relu
     from glassnet.doors.answers import Prediction
     from glassnet.doors.estimator import ConvNetClassifier
-    from glassnet.doors.library import check, explain, export, features, load, read, train, tune, xo
+    from glassnet.doors.library import check, explain, export, features, read, train, tune, xo
+    from glassnet.doors.loading import load
     from glassnet.doors.model import Model
     from glassnet.errors import GlassnetError
     from glassnet.explaining.arithmetic import Arithmetic, arithmetic
@@ -83,7 +84,7 @@ _HOMES = {
     "xo": "glassnet.doors.library",
     "train": "glassnet.doors.library",
     "tune": "glassnet.doors.library",
-    "load": "glassnet.doors.library",
+    "load": "glassnet.doors.loading",
     "explain": "glassnet.doors.library",
     "export": "glassnet.doors.library",
     "features": "glassnet.doors.library",

@@ -148,6 +148,13 @@ def test_many_are_asked_about_at_once(every_kind, exported):
             assert whole[i] == pytest.approx(alone[0], abs=1e-5)
 
 
+def test_only_a_picture_of_another_size_is_resized(exported):
+    (branch,) = [node for node in onnx.load(str(exported("digits").path)).graph.node if node.op_type == "If"]
+    bodies = {one.name: [node.op_type for node in one.g.node] for one in branch.attribute}
+    assert bodies["then_branch"] == ["Identity"]
+    assert bodies["else_branch"].count("MatMul") == 2  # along each axis
+
+
 def test_the_file_tells_its_classes_and_how_its_files_are_read(every_kind, exported):
     facts = {one.key: one.value for one in onnx.load(str(exported("tones").path)).metadata_props}
     model = gn.load(every_kind / "models" / "tones")

@@ -10,13 +10,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from box_data import make_voc
+from detectors import train_detector
 from lab import running
 from lab_models import digit, tone
 
 import glassnet as gn
+from glassnet.data.boxes.store import digest_of
 from glassnet.data.kinds import find
 from glassnet.doors.exporting import int8, runtime
 from glassnet.doors.exporting.answering import open_file
+from glassnet.doors.exporting.int8_boxes import find_pictures
 from glassnet.doors.exporting.metadata import is_whole, metadata, sealed
 from glassnet.doors.exporting.needed import refuse_int8
 from glassnet.doors.exporting.opened import find_file, look_at, read_file
@@ -83,6 +87,64 @@ def test_what_is_no_file_of_ours_is_told_in_a_line(tmp_path, glassnet):
 def test_other_commands_say_that_they_need_the_folder(folder, glassnet):
     found = glassnet("explain", folder / "model.onnx", folder / "examples" / "3.png")
     assert found.code == 2 and "found an exported file" in found.err and "Name the folder" in found.err
+
+
+LOADED = """
+import json, sys
+import numpy as np
+import glassnet as gn
+file = gn.load(sys.argv[1])
+data = np.load(sys.argv[3])
+one, some = file.predict(sys.argv[2]), file.predict(data)
+print(json.dumps([one.as_json(), [each.as_json() for each in some], file.logits(data).tolist(), repr(file)]))
+assert "torch" not in sys.modules
+"""
+
+
+def test_load_opens_a_file_that_predicts_as_its_model_does_without_torch(folder, tmp_path):
+    (tmp_path / "3.png").write_bytes(digit(3))
+    data = find("digits").read().samples.x[:70]
+    np.save(tmp_path / "x.npy", data)
+    words = [sys.executable, "-c", LOADED, *map(str, (folder / "model.onnx", tmp_path / "3.png", tmp_path / "x.npy"))]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=100)
+    one, some, logits, told = json.loads(done.stdout)
+    model = gn.load(folder)
+    for found, wanted in zip([one, *some], [model.predict(tmp_path / "3.png"), *model.predict(data)], strict=True):
+        assert (found["input"], found["class"]) == (wanted.input, wanted.label)
+        assert found["votes"] == pytest.approx(dict(wanted.votes), abs=1e-5)
+        assert found["none_of_these"] == wanted.is_none_of_these
+    assert np.array(logits) == pytest.approx(model.logits(data), abs=1e-3)
+    assert told == f"<OnnxModel {folder / 'model.onnx'}: 10 classes of pictures>"
+
+
+def test_what_needs_a_net_is_refused_in_a_line_where_a_file_was_loaded(folder, tmp_path):
+    file = gn.load(folder / "model.onnx")
+    for what, work in {
+        "explain": lambda: gn.explain(file, str(folder / "examples" / "3.png")),
+        "features": lambda: gn.features(file),
+        "export": lambda: gn.export(file, tmp_path / "again.onnx"),
+    }.items():
+        line = (
+            rf"{what}: expected a model's net, found .*model\.onnx, an exported file, which can only be asked\. Load "
+        )
+        with pytest.raises(GlassnetError, match=line):
+            work()
+    with pytest.raises(GlassnetError, match=r"expected an array of 1x8x8, or of several such, found 5x5"):
+        file.predict(np.zeros((5, 5)))
+    with pytest.raises(GlassnetError, match=r"expected cpu, where an exported file is computed, found cuda"):
+        gn.load(folder / "model.onnx", device="cuda")
+    with pytest.raises(GlassnetError, match=r"nowhere\.onnx: expected an exported file, found nothing there"):
+        gn.load(tmp_path / "nowhere.onnx")
+
+
+def test_of_a_sound_s_file_no_array_is_asked(every_kind, tmp_path):
+    model = gn.load(every_kind / "models" / "tones")
+    gn.export(model, tmp_path / "tones.onnx")
+    (tmp_path / "a.wav").write_bytes(tone(500))
+    file = gn.load(tmp_path / "tones.onnx")
+    assert file.predict([tmp_path / "a.wav"])[0].label == model.predict([tmp_path / "a.wav"])[0].label
+    with pytest.raises(GlassnetError, match=r"tones\.onnx: expected sounds, found an array\. Give predict the paths"):
+        file.logits(np.zeros((1, *model.card.preparation.shape), np.uint8))
 
 
 def test_without_onnxruntime_a_folder_answers_itself_and_a_file_says_what_to_install(folder, monkeypatch):
@@ -163,12 +225,12 @@ def test_a_file_in_whole_numbers_answers_and_says_what_it_is(folder, whole, glas
 def test_a_file_that_lost_too_much_is_refused_with_both_figures(folder, monkeypatch):
     model = gn.load(folder)
     data, made = find("digits").read(), (folder / "model.onnx").read_bytes()
-    real = int8._whole_numbers
+    real = int8.whole_numbers
 
     def calibrated_on_nothing(made, fed):
         return real(made, [{name: np.zeros_like(value) for name, value in one.items()} for one in fed])
 
-    monkeypatch.setattr(int8, "_whole_numbers", calibrated_on_nothing)
+    monkeypatch.setattr(int8, "whole_numbers", calibrated_on_nothing)
     with pytest.raises(
         GlassnetError, match=r"at most 0\.5 points lost, found [\d.]+ % right in whole numbers, [\d.]+ %"
     ):
@@ -206,6 +268,10 @@ with running(sys.argv[1], Path(sys.argv[2])) as lab:
     import json
     print(json.dumps(lab.post("/api/predict?name=3.png", data)))
     print(json.dumps(lab.raw("GET", "/")[0]))
+    if sys.argv[2].endswith(".onnx"):
+        facts = lab.get("/api/nets/model.onnx")[1]
+        assert facts["exported"] and facts["classes"] == list("0123456789"), facts
+        assert lab.get("/api/nets/model.onnx/examples")[0] == 200
     print(json.dumps("torch" in sys.modules))
     print(json.dumps(lab.get("/api/nets")))
     print(json.dumps(lab.post("/api/explain?covered=false&name=3.png", data)))
@@ -252,9 +318,34 @@ def _written(folder, data):
     return folder / "3.png"
 
 
-def test_a_detector_is_not_brought_to_whole_numbers(folder):
-    card = replace(gn.load(folder).card, detector={"engine": "fast"})
-    with pytest.raises(GlassnetError, match=r"--int8: expected a model that names whole examples, found a detector\."):
-        refuse_int8(card)
-    with pytest.raises(GlassnetError, match="found one that learnt without labels"):
-        refuse_int8(replace(card, detector={}, unlabelled=True))
+def test_what_learnt_without_labels_is_not_brought_to_whole_numbers(folder):
+    with pytest.raises(GlassnetError, match=r"--int8: expected a model that names classes, found one that learnt with"):
+        refuse_int8(replace(gn.load(folder).card, unlabelled=True))
+
+
+def test_a_detector_in_whole_numbers_is_measured_by_its_map50_on_pictures_it_did_not_learn_from(tmp_path, glassnet):
+    data = make_voc(tmp_path / "data", 40, seed=3)
+    train_detector(data, tmp_path / "model", "fast")
+    model = gn.load(tmp_path / "model")
+    done = glassnet("export", tmp_path / "model", "--int8", "--data", data, "--json", timeout=300)
+    if "points lost" in done.err:  # a net of seconds: then both figures are told, and nothing is kept
+        assert done.code == 2 and "% mAP50 in whole numbers," in done.err
+        assert not (tmp_path / "model" / "model-int8.onnx").exists()
+        return
+    assert done.code == 0, done.err
+    told = json.loads(done.out)["int8"]
+    held = [path for path in (data / "JPEGImages").iterdir() if digest_of(path.read_bytes()) not in model.seen]
+    assert told["examples"] <= len(held) and told["lost"] == pytest.approx(told["map50_float"] - told["map50"])
+    file = gn.load(tmp_path / "model" / "model-int8.onnx")
+    graph = onnx.load(file.name).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    assert all(made_by[one.input[0]] == "DequantizeLinear" for one in graph.node if one.op_type in ("Conv", "Gemm"))
+    assert next(file.answer([str(held[0])])).boxes
+
+
+def test_a_detector_whose_pictures_are_gone_says_what_to_name(folder):
+    card = replace(gn.load(folder).card, data={"source": "nowhere"})
+    with pytest.raises(
+        GlassnetError, match=r"--int8: expected boxes on pictures, found none in nowhere\. Name them: --d"
+    ):
+        find_pictures(card)

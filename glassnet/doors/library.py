@@ -1,4 +1,4 @@
-"""What `import glassnet as gn` offers beside the deck's operations: read, train, load, explain, features."""
+"""What `import glassnet as gn` offers beside the deck's operations: read, train, explain, features."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from glassnet.config import Reading, Training
 from glassnet.data import xo as generator
 from glassnet.data.dataset import Dataset
 from glassnet.data.xo import Range
-from glassnet.doors.card import read_card
 from glassnet.doors.detection.explained import explained_steps
 from glassnet.doors.detection.inputs import no_right_class, read_picture
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting.needed import refuse_no_onnx
 from glassnet.doors.folder import choose_out
 from glassnet.doors.inputs import Input, find_data, from_array, read_one, right_class
+from glassnet.doors.loading import refuse_file
 from glassnet.doors.material import choose, find_material, refuse_detector, refuse_others
 from glassnet.doors.model import BATCH, Model
 from glassnet.doors.optional import USUAL_MINUTES, refuse_no_optuna
@@ -161,12 +161,6 @@ def check(data: str | Path | Dataset, seed: int = 0) -> Suitability:
     return finish(examine(data if isinstance(data, Dataset) else read(data), seed))
 
 
-def load(folder: str | Path, device: str = "cpu") -> Model | DetectorModel:
-    """Opens a model folder, a detector's too. Raises GlassnetError when it is damaged, newer, or not one of ours."""
-    opened = DetectorModel if read_card(Path(folder)).is_detector else Model
-    return opened.load(folder, device)
-
-
 def export(model: Model | DetectorModel, path: str | Path, int8: Dataset | str | Path | bool = False) -> Exported:
     """Writes a model as an ONNX file that holds the preparation of raw examples too, for other programs to run.
 
@@ -174,9 +168,12 @@ def export(model: Model | DetectorModel, path: str | Path, int8: Dataset | str |
     faster; calibrated and measured on the data that is named, or on what the model learnt from. Raises GlassnetError
     where a package for it is missing (glassnet[onnx]), or where its answers differ too much.
     """
+    refuse_file(model, "export")
     refuse_no_onnx()
-    from glassnet.doors.exporting.exporting import export_model  # onnx, which only this needs
+    from glassnet.doors.exporting.exporting import export_model, find_pictures  # onnx
 
+    if isinstance(model, DetectorModel):
+        return export_model(model, Path(path), find_pictures(model.card, int8) if int8 else None)
     if int8 is False or isinstance(int8, Dataset):
         return export_model(model, Path(path), int8 or None)
     source, _ = find_material(model.card, None if int8 is True else str(int8), Reading())
@@ -196,6 +193,7 @@ def explain(
     default the file's folder where that is a class. A detector takes a picture's path and no class. Raises
     GlassnetError when it can't be read.
     """
+    refuse_file(model, "explain")
     if isinstance(model, DetectorModel):
         return _explain_boxes(model, x, right)
     card = model.card
@@ -222,6 +220,7 @@ def features(model: Model, data: Dataset | str | Path | None = None, seed: int =
 
     Takes some seconds to some minutes. Raises GlassnetError when the data isn't there, or is of another sort.
     """
+    refuse_file(model, "features")
     refuse_detector(model.card, model.folder)
     if isinstance(data, Dataset):
         return finish(features_steps(model, data, data.name, seed))

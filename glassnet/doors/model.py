@@ -21,8 +21,9 @@ from glassnet.data.loader import to_tensor
 from glassnet.doors import folder as layout
 from glassnet.doors.answers import Prediction
 from glassnet.doors.card import Card, read_card
-from glassnet.doors.inputs import Input, from_array, read_inputs
+from glassnet.doors.inputs import Input, read_inputs
 from glassnet.doors.material import refuse_detector
+from glassnet.doors.predicted import predicted
 from glassnet.doors.saving import write_model
 from glassnet.errors import GlassnetError
 from glassnet.nets.convnet import ConvNet
@@ -186,13 +187,7 @@ class Model:
 
         A file that can't be read gives a prediction with an error. Raises GlassnetError for a wrong array or table.
         """
-        if isinstance(x, (str, Path)):
-            found = list(self.answer([str(x)]))
-            return found[0] if len(found) == 1 and not Path(x).is_dir() else _only(found, x)
-        if isinstance(x, np.ndarray):
-            batch = from_array(x, self.card.preparation, self.card.full_scale)
-            return list(self.answer_inputs(Input(f"array[{i}]", row) for i, row in enumerate(batch)))
-        return list(self.answer([str(one) for one in x]))
+        return predicted(self, x)
 
     def answer(self, asked: Sequence[str]) -> Iterator[Prediction]:
         """Predictions for files, folders, tables, arrays and "-", as they are read."""
@@ -234,13 +229,6 @@ def _parts(one: Input) -> Array:
     """What is asked about an input, (m, C, *S)."""
     assert one.x is not None, "it could be read"
     return one.windows if one.windows is not None else one.x[None]
-
-
-def _only(found: list[Prediction], x: str | Path) -> Prediction:
-    if len(found) == 1:
-        return found[0]
-    fix = f"For all of them: model.predict([{str(x)!r}])"
-    raise GlassnetError(str(x), expected="one input", found=f"{len(found):,}", fix=fix)
 
 
 def _json(path: Path) -> Mapping[str, object]:

@@ -15,6 +15,7 @@ from glassnet.errors import GlassnetError
 from glassnet.words import bytes_read, counted, percent
 
 if TYPE_CHECKING:
+    from glassnet.data.dataset import Dataset
     from glassnet.doors.exporting.exporting import Exported
 
 
@@ -26,8 +27,11 @@ def export(folder: Path, to: str, int8: bool, data: str | None, out: Path | None
         raise GlassnetError("--data", found="nothing to calibrate or to measure", fix="Add --int8, or leave it out")
     path = output_file(out or folder / (EXPORTED_INT8 if int8 else EXPORTED), "", ".onnx")
     refuse_no_onnx()
-    card, examples = read_card(folder), None
-    if int8:
+    card = read_card(folder)
+    examples: Dataset | str | bool = False
+    if int8 and card.is_detector:
+        examples = data or True
+    elif int8:
         refuse_int8(card)
         source, _ = find_material(card, data, Reading())
         from glassnet.doors.screen import console, read
@@ -36,9 +40,9 @@ def export(folder: Path, to: str, int8: bool, data: str | None, out: Path | None
     work = "calibrated and measured" if int8 else "asked beside the model"
     say("export", f"the graph is made, then {work}; some {'minutes' if int8 else 'seconds'}")
     from glassnet.doors.library import export as exported
-    from glassnet.doors.library import load
+    from glassnet.doors.loading import open_folder
 
-    made = exported(load(folder), path, examples if examples is not None else False)
+    made = exported(open_folder(folder), path, examples)
     if json:
         print_json(made.as_json())
         return
@@ -58,5 +62,6 @@ def _print(made: Exported) -> None:
             screen.print(fact(label, f"{one.name}   {one.dtype} ({', '.join(one.axes)})"))
     worth = made.int8
     if worth is not None:
-        screen.print(fact("right", f"{percent(worth.accuracy)} of {worth.held}; in floats {percent(worth.plain)}"))
+        label, of = ("right", "of") if worth.measure == "accuracy" else ("mAP50", "on")
+        screen.print(fact(label, f"{percent(worth.accuracy)} {of} {worth.held}; in floats {percent(worth.plain)}"))
     screen.print(fact("differs", f"by {compared.largest:.1g} at most{farthest}: {' and '.join(asked)} asked of both"))

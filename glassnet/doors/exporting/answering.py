@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,15 @@ from glassnet.data.boxes.store import whole
 from glassnet.data.kind import Unreadable
 from glassnet.doors.answers import Detections, Prediction, boxes_of
 from glassnet.doors.card import Card
+from glassnet.doors.detection.inputs import read_pictures
 from glassnet.doors.exporting import runtime
 from glassnet.doors.exporting.opened import OnnxFile
 from glassnet.doors.exporting.taken import from_file, from_prepared, name_of, takes_prepared
-from glassnet.doors.inputs import Input, read_inputs
+from glassnet.doors.inputs import Input, from_array, read_inputs
+from glassnet.doors.predicted import predicted
 from glassnet.errors import GlassnetError
 from glassnet.training.evaluate import softmax
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -32,7 +35,10 @@ Answer = tuple[NDArray[np.float64], float | None]  # shares of the classes (K,),
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A classifier's file that answers. folder: where its model lies, if that is known; false_alarms: as Model's."""
+    """A classifier's file that answers: what `gn.load("model.onnx")` gives. name: its path.
+
+    folder: where its model lies, if that is known. false_alarms: as Model's.
+    """
 
     card: Card
     session: onnxruntime.InferenceSession
@@ -43,6 +49,34 @@ class OnnxModel:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.card.classes
+
+    def __repr__(self) -> str:
+        return f"<OnnxModel {self.name}: {counted(len(self.classes), 'class', 'classes')} of {self.card.kind}>"
+
+    @overload
+    def predict(self, x: str | Path) -> Prediction: ...
+
+    @overload
+    def predict(self, x: list[str] | list[Path] | NDArray[np.generic]) -> list[Prediction]: ...
+
+    def predict(self, x: str | Path | list[str] | list[Path] | NDArray[np.generic]) -> Prediction | list[Prediction]:
+        """Says what each input is, as Model.predict does. x: a path, paths, or an array of examples."""
+        return predicted(self, x)
+
+    def logits(self, x: NDArray[np.generic]) -> NDArray[np.float64]:
+        """The votes (N, K) of examples (N, C, *S) as the net sees them, raw; of sounds only the file itself has any.
+
+        Raises GlassnetError for a wrong array.
+        """
+        if not takes_prepared(self.card):
+            raise GlassnetError(self.name, expected="sounds", found="an array", fix="Give predict the paths of files")
+        raw = from_array(x, self.card.preparation, self.card.full_scale)
+        parts = [raw[i : i + BATCH] for i in range(0, len(raw), BATCH)]
+        return np.concatenate([self._asked(from_prepared(self.card, part))[0] for part in parts])
+
+    def shares(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, K) each class's share of 1; of features, how surely each is there at all. logits: (N, K)."""
+        return logits if self.card.unlabelled else softmax(logits)
 
     def answer(self, asked: Sequence[str]) -> Iterator[Prediction]:
         """Predictions for files, folders, tables, arrays and "-", as they are read."""
@@ -77,11 +111,14 @@ class OnnxModel:
             yield from self._run(from_prepared(self.card, np.stack([one.x for one in asked if one.x is not None])))
 
     def _run(self, taken: NDArray[np.generic]) -> Iterator[Answer]:
+        votes, strange = self._asked(taken)
+        for i, one in enumerate(self.shares(votes)):
+            yield one, None if strange is None else float(strange[i])
+
+    def _asked(self, taken: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+        """Votes (N, K), and strangeness (N,) if the file can tell."""
         _, logits, *strange = self.session.run(None, {name_of(self.card): taken})
-        votes = np.asarray(logits, np.float64)
-        shares = votes if self.card.unlabelled else softmax(votes)
-        for i, one in enumerate(shares):
-            yield one, float(strange[0][i]) if strange else None
+        return np.asarray(logits, np.float64), np.asarray(strange[0]) if strange else None
 
 
 @dataclass(frozen=True)
@@ -90,6 +127,7 @@ class OnnxDetector:
 
     card: Card
     session: onnxruntime.InferenceSession
+    name: str
     proposals: Proposals
     thresholds: tuple[float, ...]
     folder: str = ""
@@ -97,6 +135,14 @@ class OnnxDetector:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.card.classes
+
+    def __repr__(self) -> str:
+        return f"<OnnxDetector {self.name}: {counted(len(self.classes), 'class', 'classes')} of objects>"
+
+    def answer(self, asked: Sequence[str]) -> Iterator[Detections]:
+        """What it finds on each input: files, folders; "-" for one on standard input."""
+        for name, data in read_pictures(asked):
+            yield self.answer_bytes(name, data)
 
     def answer_bytes(self, name: str, data: bytes | Unreadable) -> Detections:
         """What it finds on a file's picture, of its bytes, or of why there are none."""
@@ -140,4 +186,4 @@ def open_file(file: OnnxFile, folder: str = "") -> OnnxModel | OnnxDetector:
     except (KeyError, ValueError, TypeError) as error:
         fix = "Export it again"
         raise GlassnetError(str(file.path), found="its card lacks how a detector looks", fix=fix) from error
-    return OnnxDetector(file.card, opened, proposals, thresholds, folder)
+    return OnnxDetector(file.card, opened, str(file.path), proposals, thresholds, folder)

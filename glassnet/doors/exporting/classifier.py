@@ -31,10 +31,12 @@ class Classifier(nn.Module):
         self.prepare = preparing(card)
         self.net, self.both_ways = model.net, card.both_ways
         self.is_words, self.unlabelled = KINDS[card.kind].looked_up, card.unlabelled
-        axes = (1, -1, *[1] * (len(card.preparation.shape) - 1))
+        shape = card.preparation.shape
+        axes = (1, -1, *[1] * (len(shape) - 1))
+        rows = (1, *[-1] * (len(shape) - 1), shape[-1])  # a whole row each: what is as long as a pixel is slow
         for name, values in (("mean", card.normalisation.mean), ("std", card.normalisation.std)):
             scaled = torch.tensor(values, dtype=torch.float64) * card.full_scale
-            self.register_buffer(name, scaled.float().reshape(axes))
+            self.register_buffer(name, scaled.float().reshape(axes).expand(rows).contiguous())
         self.familiar = Nearness(model.familiar) if model.familiar is not None else None
 
     def forward(self, raw: Tensor) -> tuple[Tensor, ...]:

@@ -52,7 +52,7 @@ def compare(model: Model | DetectorModel, made: bytes, refuse: bool = True) -> C
     """Asks both. refuse: whether to raise GlassnetError where they answer differently."""
     session = runtime.session(made, "the exported file")
     if isinstance(model, DetectorModel):
-        return _detector(model, session)
+        return _detector(model, session, ALLOWED if refuse else np.inf)
     files = list(_files(model.folder, model.card))
     noise = [(f"noise {i}", data) for i, data in enumerate(made_up(model.card))] if takes_files(model.card) else []
     asked = [_asked(name, data, model.card) for name, data in [*files, *noise]] or _arrays(model.card)
@@ -164,7 +164,7 @@ def _files(folder: str, card: Card) -> Iterator[tuple[str, bytes]]:
             yield name, data
 
 
-def _detector(model: DetectorModel, session: onnxruntime.InferenceSession) -> Compared:
+def _detector(model: DetectorModel, session: onnxruntime.InferenceSession, allowed: float) -> Compared:
     """The same of a detector: every box of one must be a box of the other."""
     files = list(_pictures(model))
     noise = [(f"noise {i}", _scene(i, model)) for i in range(MADE_UP)]
@@ -179,7 +179,7 @@ def _detector(model: DetectorModel, session: onnxruntime.InferenceSession) -> Co
         boxes, scores, labels = session.run(None, taken)
         theirs = np.column_stack([labels, scores, boxes]).reshape(-1, 6)
         score, place = apart(np.array(mine).reshape(-1, 6), theirs, max(one.size) * ALLOWED_SHARE)
-        _refuse(score, ALLOWED, name)
+        _refuse(score, allowed, name)
         largest, farthest = max(largest, score), max(farthest, place)
     return Compared(len(files), len(noise), largest, farthest=farthest)
 

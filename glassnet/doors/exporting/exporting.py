@@ -9,10 +9,13 @@ from pathlib import Path
 import onnx
 
 from glassnet import files
+from glassnet.data.boxes.annotated import BoxData
 from glassnet.data.dataset import Dataset
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting.comparing import Compared, compare
 from glassnet.doors.exporting.int8 import Quantised, quantised
+from glassnet.doors.exporting.int8_boxes import find_pictures as find_pictures
+from glassnet.doors.exporting.int8_boxes import quantised_boxes
 from glassnet.doors.exporting.needed import refuse_int8
 from glassnet.doors.exporting.onnx import to_onnx
 from glassnet.doors.model import Model
@@ -66,7 +69,7 @@ class Exported:
         return told
 
 
-def export_model(model: Model | DetectorModel, path: Path, int8: Dataset | None = None) -> Exported:
+def export_model(model: Model | DetectorModel, path: Path, int8: Dataset | BoxData | None = None) -> Exported:
     """Writes the file, whole or not at all. Raises GlassnetError where it would answer differently.
 
     The answers are compared in single precision, which the file computes in. int8: the data to calibrate and measure a
@@ -79,8 +82,12 @@ def export_model(model: Model | DetectorModel, path: Path, int8: Dataset | None 
     compared = compare(model, made)
     if int8 is not None:
         refuse_int8(model.card)
-        assert isinstance(model, Model), "no detector"
-        made, worth = quantised(model, made, int8)
+        if isinstance(model, DetectorModel):
+            assert isinstance(int8, BoxData), "a detector's data"
+            made, worth = quantised_boxes(model, made, int8)
+        else:
+            assert isinstance(int8, Dataset), "a classifier's data"
+            made, worth = quantised(model, made, int8)
         compared = compare(model, made, refuse=False)  # what it is worth was measured
     files.write_file(path, made)
     graph = onnx.load_model_from_string(made).graph

@@ -49,8 +49,8 @@ Fed = dict[str, NDArray[np.generic]]
 @dataclass(frozen=True)
 class Quantised:
     """What became of a file. accuracy, plain: shares of the held-out examples on which this file and the one in floats
-    are right. refused, refused_plain: how many of them each takes for none of these, if it can tell. calibrated: on how
-    many training examples. held: which examples in words.
+    are right, or what is named by measure: a detector's map50. refused, refused_plain: how many of them each takes for
+    none of these, if it can tell. calibrated: on how many training examples. held: which examples in words.
     """
 
     accuracy: float
@@ -60,17 +60,18 @@ class Quantised:
     examples: int
     held: str
     calibrated: int
+    measure: str = "accuracy"
 
     @property
     def lost(self) -> float:
-        """Of the accuracy, as a share of 1; below 0 where it is better."""
+        """Of the measure, as a share of 1; below 0 where it is better."""
         return self.plain - self.accuracy
 
     def as_json(self) -> dict[str, object]:
         """As `glassnet export --json` prints it, and as it stands in the file's metadata."""
         told: dict[str, object] = {
-            "accuracy": self.accuracy,
-            "accuracy_float": self.plain,
+            self.measure: self.accuracy,
+            f"{self.measure}_float": self.plain,
             "lost": self.lost,
             "examples": self.examples,
             "measured_on": self.held,
@@ -96,7 +97,7 @@ def quantised(model: Model, made: bytes, dataset: Dataset) -> tuple[bytes, Quant
         raise GlassnetError("--int8", expected="examples it did not learn from", found="none to measure on", fix=fix)
     random = np.random.default_rng([model.card.seed, 8])
     some = np.sort(random.permutation(train)[:CALIBRATED])
-    whole = _whole_numbers(made, [*_fed(model, dataset, some)])
+    whole = whole_numbers(made, [*_fed(model, dataset, some)])
     places = np.array([model.classes.index(name) for name in dataset.classes], np.int64)
     y = places[dataset.samples.y[held]]
     (hits, refused), (plain, refused_plain) = (
@@ -107,18 +108,18 @@ def quantised(model: Model, made: bytes, dataset: Dataset) -> tuple[bytes, Quant
     found = Quantised(
         hits / len(y), plain / len(y), refused, refused_plain, len(y), f"{words} {dataset.kind}", len(some)
     )
-    _refuse(found)
-    facts = {key: value for key, value in metadata(made).items() if key != SEAL}
-    return _with_facts(whole, facts | {INT8: json.dumps(found.as_json())}), found
+    refuse_worse(found)
+    return with_facts(whole, made, found), found
 
 
-def _refuse(found: Quantised) -> None:
+def refuse_worse(found: Quantised) -> None:
     """Raises GlassnetError where too much is lost."""
+    what = "right" if found.measure == "accuracy" else "mAP50"
     if found.lost > ALLOWED:
         raise GlassnetError(
             "--int8",
             expected=f"at most {ALLOWED * 100:g} points lost",
-            found=f"{found.accuracy * 100:.2f} % right in whole numbers, {found.plain * 100:.2f} % in floats, of "
+            found=f"{found.accuracy * 100:.2f} % {what} in whole numbers, {found.plain * 100:.2f} % in floats, of "
             f"{found.held}; so it was not kept",
             fix="Export it without --int8",
         )
@@ -150,11 +151,11 @@ def _measured(
     return hits, int((np.concatenate(strange) > 1).sum()) if strange else None
 
 
-def _whole_numbers(made: bytes, calibrating: Sequence[Fed]) -> bytes:
+def whole_numbers(made: bytes, calibrating: Sequence[Fed], net: str = NET) -> bytes:
     """The graph with the net's products in whole numbers, each value's range as these examples have it.
 
-    Activations are unsigned, weights signed with a scale a channel: what processors multiply fastest. The net's layers
-    are told by the names that torch's exporter leaves on each node.
+    Activations are unsigned, weights signed with a scale a channel: what processors multiply fastest. net: how the
+    names begin that torch's exporter leaves on the nodes of the net's layers.
     """
     runtime.keep_quiet()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -167,7 +168,7 @@ def _whole_numbers(made: bytes, calibrating: Sequence[Fed]) -> bytes:
             return next(self.left, None)
 
     graph = onnx.load_model_from_string(made)
-    nodes = [node.name for node in graph.graph.node if any(one.startswith(NET) for one in _scopes(node))]
+    nodes = [node.name for node in graph.graph.node if any(one.startswith(net) for one in _scopes(node))]
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # it recommends steps of its own
     try:
@@ -191,7 +192,9 @@ def _scopes(node: onnx.NodeProto) -> list[str]:
     return []
 
 
-def _with_facts(data: bytes, facts: dict[str, str]) -> bytes:
+def with_facts(data: bytes, made: bytes, found: Quantised) -> bytes:
+    """The file with all that the one in floats says of itself, and what it is worth; sealed."""
+    facts = {key: value for key, value in metadata(made).items() if key != SEAL} | {INT8: json.dumps(found.as_json())}
     graph = onnx.load_model_from_string(data)
     del graph.metadata_props[:]
     helper.set_model_props(graph, facts)

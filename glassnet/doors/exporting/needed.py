@@ -21,7 +21,6 @@ def refuse_no_onnx() -> None:
 
 def refuse_int8(card: Card) -> None:
     """Raises GlassnetError for a model whose loss in whole numbers would not be measured: it names no classes."""
-    if card.is_detector or card.unlabelled:
-        found = "a detector" if card.is_detector else "one that learnt without labels"
-        fix = "Export it without --int8"
-        raise GlassnetError("--int8", expected="a model that names whole examples", found=found, fix=fix)
+    if card.unlabelled:
+        found, fix = "one that learnt without labels", "Export it without --int8"
+        raise GlassnetError("--int8", expected="a model that names classes", found=found, fix=fix)

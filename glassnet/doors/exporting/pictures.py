@@ -20,7 +20,8 @@ GREY = (19595, 38470, 7471)  # of 65,536: Pillow's share of red, green and blue 
 class FitPictures(nn.Module):
     """(B, H, W, 3) uint8 pictures of one size to (B, C, height, width) levels from 0 to 255, rounded as Pillow does.
 
-    They are scaled with their aspect kept, what is over filled with the picture's mean colour.
+    They are scaled with their aspect kept, what is over filled with the picture's mean colour. Pictures that have the
+    right size already are left as they are, without a product: a branch that a graph takes by what it is given.
     """
 
     def __init__(self, preparation: Preparation) -> None:
@@ -28,11 +29,20 @@ class FitPictures(nn.Module):
         self.channels, self.height, self.width = preparation.shape
 
     def forward(self, x: Tensor) -> Tensor:
-        fitted = fit(x, self.height, self.width)
+        fits = (length_of(x, 1) == self.height) & (length_of(x, 2) == self.width)
+        fitted: Tensor = torch.cond(fits, _as_it_is, self._fitted, (x,))
+        fitted = fitted.reshape(x.shape[0], self.height, self.width, 3)  # of a branch's result no size is known
         if self.channels == 1:
-            weights = torch.tensor(GREY, dtype=torch.float32).reshape(1, 3, 1, 1)
-            return ((fitted * weights).sum(1, keepdim=True) / 65536 + 0.5).floor()
-        return fitted
+            grey = fitted.float() @ torch.tensor(GREY, dtype=torch.float32)  # whole numbers below 2 to the 24th: exact
+            return (grey / 65536 + 0.5).floor()[:, None]
+        return fitted.permute(0, 3, 1, 2).float()
+
+    def _fitted(self, x: Tensor) -> Tensor:
+        return fit(x, self.height, self.width).byte().permute(0, 2, 3, 1).contiguous()
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x.clone()
 
 
 def fit(x: Tensor, height: int, width: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The lab's front: what an exported file can answer is answered at once; for all else the lab is opened behind it.
 
-So a server is there in a blink, and loads torch only when somebody wants to see why.
+So a server is there in a blink, and loads torch only when somebody wants to see why. With a file alone the page opens
+and asks it, without torch too.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from glassnet.doors.exporting.taken import takes_prepared
 from glassnet.doors.folder import CONFIG
 from glassnet.doors.lab import predicting
 from glassnet.doors.lab.compute import Compute
+from glassnet.doors.lab.known import file_routes, name_of
 from glassnet.doors.lab.pages import UNFIT, pages, told_errors
 from glassnet.doors.lab.questions import JSON, media
 from glassnet.errors import GlassnetError
 
-PREDICT = "/api/predict"
+PREDICT, NETS = "/api/predict", "/api/nets"
 
 
 class Answerer:
     """What answers for a model folder or an exported file, opened anew when that changed. place: where it lies."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.name = place, place.resolve().name
+        self.place, self.name = place, name_of(place)
         self._watched = place / CONFIG if place.is_dir() else place
         self._lock, self._known = threading.Lock(), _Known(-1, None)
 
@@ -64,11 +66,15 @@ class Front:
     def __init__(self, place: Path) -> None:
         self.lab: FastAPI | None = None
         self._answerer, self._compute = Answerer(place), Compute()
+        self._own = {NETS, f"{NETS}/{self._answerer.name}", f"{NETS}/{self._answerer.name}/examples"}
         self._opening = asyncio.Lock()
         self._life: AbstractAsyncContextManager[object] | None = None
         self._quick = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._live, responses=UNFIT)
         told_errors(self._quick)
         predicting.routes(self._quick, self._answering, self._compute)
+        self._is_file = not place.is_dir()
+        if self._is_file:
+            file_routes(self._quick, place, self._answering, self._compute)
         pages(self._quick)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,9 +98,9 @@ class Front:
         return model
 
     async def _is_quick(self, scope: Scope) -> bool:
-        """Whether a request is for the page's own files, or for an answer that the exported file has."""
+        """Whether a request is for the page's own files, or for what the exported file can answer or is."""
         path, method = scope["path"], scope["method"]
-        if method == "GET" and not path.startswith("/api/"):
+        if method == "GET" and (not path.startswith("/api/") or (self._is_file and path in self._own)):
             return True
         net = parse_qs(scope["query_string"].decode("latin-1")).get("net", [""])[0]
         if (method, path) != ("POST", PREDICT) or net not in ("", self._answerer.name):

@@ -13,7 +13,8 @@ from glassnet.doors.inputs import Input, read_one
 from glassnet.doors.lab import passes
 from glassnet.doors.lab.asked import AN_X, Asked
 from glassnet.doors.lab.compute import Compute
-from glassnet.doors.lab.nets import SLIDES, Nets, feature_names
+from glassnet.doors.lab.known import SLIDES
+from glassnet.doors.lab.nets import Nets, feature_names
 from glassnet.doors.model import Model
 from glassnet.doors.why import scene_of
 from glassnet.errors import GlassnetError

@@ -13,13 +13,14 @@ import torch
 
 from glassnet.doors.card import is_detector
 from glassnet.doors.detection.model import DetectorModel
-from glassnet.doors.folder import MODELS, is_exported, is_model
+from glassnet.doors.folder import is_exported
+from glassnet.doors.lab import known
+from glassnet.doors.lab.known import SLIDES
 from glassnet.doors.lab.slides import FEATURES, slides_model
 from glassnet.doors.model import Model
 from glassnet.errors import GlassnetError
 
 OPEN = 8  # nets, and changed copies of them, that are kept in memory
-SLIDES = "slides"
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,18 @@ class Nets:
     @property
     def first(self) -> str:
         """The net that a page opens on: the one that was named, else the slides'."""
-        return self._name(self._named) if self._named else SLIDES
+        return known.name_of(self._named) if self._named else SLIDES
 
     def folders(self) -> dict[str, Path]:
         """Every model folder that can be opened, by name, the newest first."""
-        found = [path for path in MODELS.glob("*") if is_model(path)] if MODELS.is_dir() else []
-        found.sort(key=lambda path: -(path / "config.json").stat().st_mtime)
-        return {self._name(path): path for path in ([self._named] if self._named else []) + found}
+        return known.folders(self._named)
 
     def open(self, name: str, changes: Sequence[Change] = ()) -> Model:
         """A net by name, with weights set by hand. Raises GlassnetError when there is none, or it is damaged."""
         folder = self.folders().get(name)
         if folder is None and name != SLIDES:
-            known = ", ".join([SLIDES, *self.folders()][:6])
-            raise GlassnetError("net", expected=f"one of {known}", found=name, fix="Choose one of these")
+            some = ", ".join([SLIDES, *self.folders()][:6])
+            raise GlassnetError("net", expected=f"one of {some}", found=name, fix="Choose one of these")
         if folder is not None and is_exported(folder):
             expected, found = (
                 "a model folder, whose net can be looked into",
@@ -82,7 +81,7 @@ class Nets:
 
     def detectors(self) -> list[str]:
         """Those of the names that are detectors, by a look into their cards."""
-        return [name for name, path in self.folders().items() if is_detector(path)]
+        return known.detectors(self._named)
 
     def detector(self, name: str) -> DetectorModel | None:
         """A detector by name; None where the name is another net's, or nobody's. Raises GlassnetError when damaged."""
@@ -100,10 +99,6 @@ class Nets:
             while len(self._detectors) > OPEN:
                 self._detectors.popitem(last=False)
         return model
-
-    @staticmethod
-    def _name(folder: Path) -> str:
-        return folder.resolve().name
 
 
 def feature_names(name: str) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ import { isNone, noneOf } from "./none.js";
 import { keep, recall } from "./recent.js";
 import { places } from "./places.js";
 import { columns, curve, phrasesOf, rowsOf, said } from "./said.js";
-import { footer, netFacts, netName, remember, sentence, state, strong, told } from "./shell.js";
+import { FILED, footer, netFacts, netName, remember, sentence, state, strong, told } from "./shell.js";
 import { strip } from "./strip.js";
 
 const KEPT = 30; // explanations that are kept
@@ -116,7 +116,7 @@ export default async function open(main) {
     covering.abort(); // what nobody looks at any more
     covering = new AbortController();
     offers.hidden = !!items.length;
-    page.hidden = !one?.answer;
+    page.hidden = !one?.answer || net.exported;
     asked.setAttribute("aria-labelledby", one ? `card-${chosen}` : "");
     lookAt(one);
     if (!one) return empty();
@@ -127,6 +127,7 @@ export default async function open(main) {
       return say([`${short(one.name)} can’t be read.`], [one.error]);
     }
     if (!one.answer) return say(["The net is being asked."], [one.name]);
+    if (net.exported) return drawAnswer(one);
     try {
       if (!one.why) {
         tell(one);
@@ -173,7 +174,7 @@ export default async function open(main) {
       else if (line) lead.push(`The loudest of ${why.values.toLocaleString("en")} values, ${line.words}, votes ${signed(line.vote)} for ${why.class}, which leads by `, strong(signed(apart).replace("+", "")), ".");
       if (why.hangs_on.length && !isLong(why)) lead.push(` It hangs most on ${why.hangs_on.join(", ").replace(/, ([^,]*)$/, " and $1")}.`);
       if (why.views > 1) lead.push(" The mirror image was asked too; each vote is the mean of both.");
-    } else lead.push(`Next comes ${names[1]}, ${share(one.answer.votes[names[1]])}.`);
+    } else if (names.length > 1) lead.push(`Next comes ${names[1]}, ${share(one.answer.votes[names[1]])}.`);
     if (isNone(one.answer)) return say(...noneOf(one.answer));
     const article = leads.length === 1 ? (/^[AEFHILMNORSX8]$/i.test(leads) ? "an " : "a ") : "";
     say([`That is ${article}`, strong(leads), `, ${share(score)}.`], lead);
@@ -202,6 +203,22 @@ export default async function open(main) {
     asked.replaceChildren(el("div", { className: "asked-seen" }, shown.node), el("div", { className: "asked-why" }, head, ...own, byFeature(why, voted, { patch: shown.patch, point: shown.point }), everyClass(shares, voted, pick)));
     shown.draw();
     tell(one);
+  }
+
+  // What an exported file says: the classes by their shares, beside the input. There are no reasons to draw.
+  function drawAnswer(one) {
+    const { votes } = one.answer;
+    const [first, next] = byShare(votes);
+    const head = el("div", { className: "asked-head" }, el("h3", { textContent: `${capital(first)}, ${share(votes[first])}` }), el("p", { className: "facts", textContent: next ? `runner-up: ${next} ${share(votes[next])}` : "" }));
+    asked.className = "asked";
+    asked.replaceChildren(el("div", { className: "asked-seen" }, ...inputOf(one)), el("div", { className: "asked-why" }, head, everyClass(votes, first, null), el("p", { className: "facts", textContent: FILED })));
+    tell(one);
+  }
+
+  function inputOf(one) {
+    if (isText) return [el("p", { className: "said-large", textContent: one.text || one.name })];
+    const sound = net.kind === "sounds" && one.data ? [el("audio", { controls: true, src: one.url ||= URL.createObjectURL(one.data) })] : [];
+    return [...(one.picture ? [el("img", { className: "asked-input", src: one.picture, alt: `${one.name}, as the net sees it` })] : []), ...sound];
   }
 
   let examples = [];

@@ -4,7 +4,7 @@ import { askAbout, get } from "./api.js";
 import { el, two } from "./colours.js";
 import { share, voteTable } from "./evidence.js";
 import { keep, recall } from "./recent.js";
-import { footer, netName, remember, sentence, state, strong, told } from "./shell.js";
+import { FILED, footer, netName, remember, sentence, state, strong, told } from "./shell.js";
 import { strip } from "./strip.js";
 
 const LARGEST = 10_000_000; // bytes of a file, as the server takes them
@@ -91,7 +91,7 @@ export default async function open(main, net) {
   function show() {
     const one = items[chosen];
     offers.hidden = !!items.length;
-    page.hidden = !one?.answer;
+    page.hidden = !one?.answer || net.exported;
     asked.replaceChildren();
     if (!one) return say(["Ask it about a picture."], [`${net.name} finds ${listed(net.classes)}. The same place takes one picture or many.`]);
     if (one.error) return say([`${one.name} can’t be read.`], [one.error]);
@@ -154,7 +154,7 @@ export default async function open(main, net) {
     const rows = boxes.slice(0, ROWS).map((each) => el("tr", {}, el("td", {}, el("button", { type: "button", className: "pointer", textContent: each.class, onclick: () => pick(each.i) })), el("td", { className: "n", textContent: share(each.score) }), el("td", { className: "n", textContent: each.box.map(Math.round).join(", ") })));
     const head = el("tr", {}, ...["class", "score", "x1, y1, x2, y2"].map((words, i) => el("th", { scope: "col", className: i ? "n" : "", textContent: words })));
     const left = boxes.length - rows.length;
-    return el("section", { className: "spoke" }, el("div", { className: "spoke-head" }, el("h2", { textContent: "Every box" }), el("p", { className: "facts", textContent: `press one for its reasons${left > 0 ? `; ${left} more are on the picture` : ""}` })), el("table", { className: "boxes" }, el("thead", {}, head), el("tbody", {}, ...rows)));
+    return el("section", { className: "spoke" }, el("div", { className: "spoke-head" }, el("h2", { textContent: "Every box" }), el("p", { className: "facts", textContent: `press one ${net.exported ? "to find it on the picture" : "for its reasons"}${left > 0 ? `; ${left} more are on the picture` : ""}` })), el("table", { className: "boxes" }, el("thead", {}, head), el("tbody", {}, ...rows)));
   }
 
   async function pick(i) {
@@ -163,7 +163,7 @@ export default async function open(main, net) {
     draw(one);
     if (box === null || one.why) return;
     try {
-      one.why = await put("explain", one);
+      one.why = net.exported ? { boxes: [], error: FILED } : await put("explain", one);
     } catch (error) {
       one.why = { boxes: [], error: told(error) };
     }

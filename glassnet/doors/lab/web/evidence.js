@@ -68,18 +68,18 @@ export function byFeature(why, name, { patch, point }) {
 // Names of the classes, the likeliest first.
 export const byShare = (shares) => Object.keys(shares).sort((a, b) => shares[b] - shares[a]);
 
-// Every class by its share; the pressed one is the one whose votes are listed.
+// Every class by its share; the pressed one is the one whose votes are listed. Without choose there are none to list.
 export function everyClass(shares, of, choose) {
   const names = byShare(shares).slice(0, 12);
   const rows = names.map((name) => {
     const bar = el("i");
     bar.style.width = `${100 * shares[name]}%`;
-    const one = el("button", { type: "button", className: "share", onclick: () => choose(name) }, el("span", { textContent: name }), el("span", { className: "track" }, bar), el("span", { className: "n", textContent: share(shares[name]) }));
-    one.setAttribute("aria-pressed", name === of);
+    const one = el(choose ? "button" : "div", choose ? { type: "button", className: "share", onclick: () => choose(name) } : { className: "share" }, el("span", { textContent: name }), el("span", { className: "track" }, bar), el("span", { className: "n", textContent: share(shares[name]) }));
+    if (choose) one.setAttribute("aria-pressed", name === of);
     return one;
   });
   const left = Object.keys(shares).length - names.length;
-  return el("section", { className: "shares", ariaLabel: "Every class" }, el("div", { className: "spoke-head" }, el("h2", { textContent: "Every class" }), el("p", { className: "facts", textContent: `share of 1${left ? `, ${left} weaker not shown` : ""}; press one for its votes` })), ...rows);
+  return el("section", { className: "shares", ariaLabel: "Every class" }, el("div", { className: "spoke-head" }, el("h2", { textContent: "Every class" }), el("p", { className: "facts", textContent: `share of 1${left ? `, ${left} weaker not shown` : ""}${choose ? "; press one for its votes" : ""}` })), ...rows);
 }
 
 // Votes for the answer by the place in the last maps that cast them: {shape, values, cells: [{spans, vote}] strongest first}.

@@ -81,7 +81,7 @@ function openKeys() {
 }
 
 async function show() {
-  const first = nets.detectors?.includes(netName()) ? "ask" : "draw";
+  const first = isAsked() ? "ask" : "draw";
   const name = location.pathname.slice(1) || first;
   const view = VIEWS[name] ? name : first;
   open?.close?.();
@@ -97,7 +97,7 @@ async function show() {
     const module = await import(`./${MODULES[view] || view}.js`);
     if ((location.pathname.slice(1) || first) !== name) return;
     main.replaceChildren();
-    if (WHOLE.includes(view) && nets.detectors?.includes(netName())) return forWholePictures(view);
+    if (WHOLE.includes(view) && isAsked()) return forNets(view);
     open = (await module.default(main)) || null;
   } catch (error) {
     if (!(error instanceof Refusal)) console.error(error);
@@ -107,10 +107,15 @@ async function show() {
   }
 }
 
-// A detector has no single answer for a picture, so what shows how one comes about can't show it.
-function forWholePictures(view) {
+// Whether a net can only be asked: a detector has no single answer for a picture, an exported file shows no net.
+const isAsked = () => nets.detectors?.includes(netName()) || isExported(netName());
+const isExported = (name) => nets.exported?.includes(name);
+export const FILED = "An exported file answers, but its net can’t be looked into. Why it says so is shown where its model’s folder is served.";
+
+function forNets(view) {
   const { node, say } = sentence([el("a", { className: "button", href: to("ask"), textContent: "Ask it" })]);
   main.append(node);
+  if (isExported(netName())) return say([`${netName()} is an exported file.`], [`It can be asked. ${VIEWS[view]} is for nets that can be looked into: serve its model’s folder.`]);
   say([`${netName()} finds objects on pictures.`], [`${VIEWS[view]} is for nets that name a whole picture. Ask shows what a detector finds, and why.`]);
 }
 
