@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data import cache
+from glassnet.data.class_names import CLASS_FILES, class_names, named_by
 from glassnet.data.columns import stretches, taken
 from glassnet.data.dataset import NOT_GIVEN, Skipped
 from glassnet.data.headers import NO_LABEL, Headers, read_headers
@@ -30,7 +31,6 @@ from glassnet.words import clipped, counted, listed
 
 SUFFIX = ".tar"
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-CLASS_FILES = ("classes.txt", "classes.json")
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def _labelled(
 ) -> tuple[Listing, NDArray[np.int64]]:
     """The same, where labels lie beside the examples."""
     names, words = headers.names(tars.paths), _split_words(tars)
-    known = _class_names(tars.root)
-    named, wrong = _named(headers.labels, known)
+    known = class_names(tars.root)
+    named, wrong = named_by(headers.labels, known)
     classes = sorted_classes({*known, *(name for name in named if name)})
     place = {name: k for k, name in enumerate(classes)}
     of_label = np.array([place[name] if name else NO_LABEL for name in named] + [NO_LABEL], np.int64)
@@ -180,57 +180,6 @@ def _split_words(tars: Tars) -> list[str]:
         words = [word for word in re.split(r"[^A-Za-z]+", path) if word.lower() in SPLIT_WORDS]
         found.append(words[0] if len({SPLIT_WORDS[word.lower()] for word in words}) == 1 else "")
     return [word or "train" for word in found] if any(found) else found
-
-
-def _named(labels: dict[str, int], known: Sequence[str]) -> tuple[list[str], dict[int, str]]:
-    """The class of each label by its number, "" for none; and what is wrong with some of them."""
-    wrong: dict[int, str] = {}
-    names = []
-    for text, i in labels.items():
-        number = int(text) if known and re.fullmatch(r"-?\d{1,9}", text) else None
-        if number is not None and not 0 <= number < len(known):
-            wrong[i] = f"has the label {number}, but {counted(len(known), 'class is', 'classes are')} named"
-        names.append("" if i in wrong else text if number is None else known[number])
-    return names, wrong
-
-
-def _class_names(root: Path) -> list[str]:
-    """The names of numbered classes, from a file beside the tars, if there is one. Raises GlassnetError."""
-    path = next((root / name for name in CLASS_FILES if (root / name).is_file()), None)
-    if path is None:
-        return []
-    try:
-        text = path.read_text("utf-8-sig")
-        names = _from_json(json.loads(text)) if path.suffix == ".json" else text.splitlines()
-    except (OSError, ValueError, RecursionError) as error:
-        found = f"it can't be read ({clipped(str(error), 60)})"
-        raise GlassnetError(
-            str(path), expected="the names of the classes", found=found, fix="Write one a line"
-        ) from error
-    names = [name.strip() for name in names]
-    while names and not names[-1]:
-        names.pop()
-    if not names or not all(names) or len(set(names)) < len(names):
-        found = "none" if not names else "an empty line" if not all(names) else "a name twice"
-        raise GlassnetError(str(path), expected="a different name for each class", found=found, fix="Write one a line")
-    return names
-
-
-def _from_json(value: object) -> list[str]:
-    """Names from a list, from {"0": name}, or from {name: 0}. Raises ValueError."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return value
-    if isinstance(value, dict):
-        turned = {str(number): name for name, number in value.items()} if _numbers(value.values()) else value
-        if _numbers(turned) and all(isinstance(one, str) for one in turned.values()):
-            numbers = {int(number): name for number, name in turned.items()}
-            if sorted(numbers) == list(range(len(numbers))):
-                return [numbers[i] for i in range(len(numbers))]
-    raise ValueError("neither a list of names nor a number for each name, from 0 on")
-
-
-def _numbers(values: object) -> bool:
-    return all(re.fullmatch(r"\d{1,9}", str(one)) for one in values)  # type: ignore[attr-defined]  # of a dictionary
 
 
 def _save(folder: Path, listing: Listing, names: PackedNames, rows: NDArray[np.int64]) -> None:
