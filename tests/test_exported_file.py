@@ -327,7 +327,7 @@ def test_a_detector_in_whole_numbers_is_measured_by_its_map50_on_pictures_it_did
     data = make_voc(tmp_path / "data", 40, seed=3)
     train_detector(data, tmp_path / "model", "fast")
     model = gn.load(tmp_path / "model")
-    done = glassnet("export", tmp_path / "model", "--int8", "--data", data, "--json", timeout=300)
+    done = glassnet("export", tmp_path / "model", "--int8", "--data", data, "--json")
     if "points lost" in done.err:  # a net of seconds: then both figures are told, and nothing is kept
         assert done.code == 2 and "% mAP50 in whole numbers," in done.err
         assert not (tmp_path / "model" / "model-int8.onnx").exists()
