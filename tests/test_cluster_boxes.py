@@ -24,7 +24,7 @@ from glassnet.errors import Interrupted
 from glassnet.nets.rcnn.warping import Crops
 from glassnet.steps import finish
 from glassnet.training.detection.ground import Ground
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 
 PLAIN = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 VARIED = Augmentation(mirror_x=True, mirror_y=True, scale=0.2)

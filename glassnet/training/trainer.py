@@ -28,8 +28,6 @@ from glassnet.training.recipe import Recipe
 from glassnet.training.state import Story, parts_of, taken
 from glassnet.training.together import Together
 
-__all__ = ["Epoch", "Progress", "Trainer"]
-
 AVERAGED = 2  # epochs
 
 

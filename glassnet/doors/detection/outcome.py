@@ -19,7 +19,7 @@ from glassnet.nets.rcnn.judging import RegionNet
 from glassnet.training.detection.detecting import Limits
 from glassnet.training.detection.judging import Judged, figures
 from glassnet.training.machine import Machine
-from glassnet.training.trainer import Epoch
+from glassnet.training.progress import Epoch
 
 KEY = "test_files"
 MOST = 20  # test pictures that the card names

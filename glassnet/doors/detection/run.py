@@ -40,7 +40,8 @@ from glassnet.training.detection.matching import Stages, match
 from glassnet.training.detection.precision import best_threshold
 from glassnet.training.machine import Machine, using
 from glassnet.training.memory import keep_memory
-from glassnet.training.trainer import Progress, Trainer
+from glassnet.training.progress import Progress
+from glassnet.training.trainer import Trainer
 
 PROPOSED = 10  # pictures that it is timed on
 LOOSE = 0.5  # overlap of boxes that are one object while the best isn't known

@@ -15,7 +15,7 @@ from glassnet.doors.detection.run import Finished, Prepared
 from glassnet.doors.screen import ACCENT, Redrawn, fact
 from glassnet.doors.terminal import EpochTable, machine_words, short
 from glassnet.training.detection.telling import lines
-from glassnet.training.trainer import Progress
+from glassnet.training.progress import Progress
 from glassnet.words import duration, large
 
 DRAWN = 128
