@@ -14,6 +14,7 @@ from lab import running
 
 from glassnet.data.xo import Knobs, draw
 from glassnet.doors.lab import board, compute, limits, passes
+from glassnet.doors.lab.address import open_socket
 from glassnet.doors.lab.compute import Compute
 from glassnet.doors.lab.nets import Change, Nets
 from glassnet.doors.lab.slides import slides_model
@@ -117,6 +118,19 @@ def test_requests_from_elsewhere_and_swollen_heads_are_refused(lab, headers, sta
 
 def test_its_own_page_is_answered(lab):
     assert lab.raw("GET", "/api/nets", headers={"origin": lab.address})[0] == 200
+
+
+def test_who_comes_before_the_lab_is_ready_waits_for_it_and_no_other_lab_takes_its_place():
+    """The address is printed first, and what serves it is loaded then."""
+    with open_socket("127.0.0.1", 0) as bound:
+        port = bound.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as early:
+            early.sendall(b"GET / HTTP/1.1")
+            there, _ = bound.accept()
+            assert there.recv(3) == b"GET"
+            there.close()
+        with pytest.raises(GlassnetError, match="already in use"):
+            open_socket("127.0.0.1", port)
 
 
 def test_a_body_beyond_the_limit_is_refused_told_or_not(lab):
