@@ -17,6 +17,7 @@ from detectors import train_detector
 from lab_models import ball, digit, npy, tone, wiggle
 
 import glassnet as gn
+from glassnet.data.boxes import store
 from glassnet.data.kinds import KINDS
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting import comparing, exporting
@@ -236,7 +237,7 @@ def test_a_detector_finds_the_same_boxes(engine, proposals, detector, tmp_path, 
     several = 0
     for path in sorted((data / "JPEGImages").iterdir())[:4]:
         raw = path.read_bytes()
-        taken = {"pixels": np.ascontiguousarray(comparing.whole(raw).transpose(1, 2, 0))}
+        taken = {"pixels": np.ascontiguousarray(store.whole(raw).transpose(1, 2, 0))}
         if proposals == "selective":
             taken["regions"] = model.proposals.of(raw).astype(np.float32)
         boxes, scores, labels = asked.run(None, taken)

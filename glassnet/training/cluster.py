@@ -187,17 +187,20 @@ class Cluster:
     def add_up(self, values: Tensor) -> Tensor:
         """Sums values over all processes, in place."""
         if not self.is_alone:
-            with _reaching(self.world):
-                if self._near is not None:
-                    self._near.add_up(values)
-                else:
-                    dist.all_reduce(values)
+            self._add(values)
         return values
+
+    def _add(self, values: Tensor) -> None:
+        with _reaching(self.world):
+            if self._near is not None:
+                self._near.add_up(values)
+            else:
+                dist.all_reduce(values)
 
     def begin_adding(self, values: Tensor) -> Callable[[], None]:
         """The same while other work goes on; what it returns waits for the end. Of few values it is done there."""
         if self._near is not None and values.nbytes <= FEW_BYTES:
-            return lambda: (self.add_up(values), None)[1]
+            return lambda: self._add(values)
         with _reaching(self.world):
             work = dist.all_reduce(values, async_op=True)
 

@@ -11,6 +11,7 @@ from glassnet.data.boxes.store import whole
 from glassnet.data.decoding import MAX_BYTES, read_bytes
 from glassnet.data.kind import Unreadable
 from glassnet.data.listing import files_below
+from glassnet.doors.answers import Box, Detections
 from glassnet.errors import GlassnetError
 
 
@@ -33,6 +34,28 @@ def read_pictures(asked: Sequence[str]) -> Iterator[tuple[str, bytes | Unreadabl
             raise GlassnetError(name, expected="pictures", found="none in this folder", fix="Name another")
         for one in below:
             yield str(path / one), _bytes(path / one)
+
+
+class Finds:
+    """What says which objects are on pictures: a net, or a file of it."""
+
+    def answer(self, asked: Sequence[str]) -> Iterator[Detections]:
+        """What it finds on each input: files, folders; "-" for one on standard input."""
+        for name, data in read_pictures(asked):
+            yield self.answer_bytes(name, data)
+
+    def answer_bytes(self, name: str, data: bytes | Unreadable) -> Detections:
+        """What it finds on a file's picture, of its bytes, or of why there are none."""
+        try:
+            if isinstance(data, Unreadable):
+                raise data
+            return Detections(name, *self.find(data))
+        except Unreadable as error:
+            return Detections(name, error=str(error))
+
+    def find(self, data: bytes) -> tuple[tuple[Box, ...], tuple[int, int]]:
+        """The boxes on a picture of a file's bytes, and its width and height. Raises Unreadable."""
+        raise NotImplementedError
 
 
 def read_picture(asked: str) -> bytes:

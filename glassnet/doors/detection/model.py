@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from glassnet.data.boxes.proposals.proposing import Proposals
 from glassnet.data.boxes.store import Sized, sized
-from glassnet.data.kind import Unreadable
 from glassnet.doors import folder as layout
-from glassnet.doors.answers import Box, Detections, boxes_of
+from glassnet.doors.answers import Box, boxes_of
 from glassnet.doors.card import Card, read_card
-from glassnet.doors.detection.inputs import read_pictures
+from glassnet.doors.detection.inputs import Finds
 from glassnet.doors.saving import write_model
 from glassnet.errors import GlassnetError
 from glassnet.nets import text
@@ -31,7 +30,7 @@ from glassnet.words import counted
 
 
 @dataclass(frozen=True)
-class DetectorModel:
+class DetectorModel(Finds):
     """A trained detector. card, metrics, history, seen: as of every model. proposals: where it looks.
 
     thresholds: (K,) scores from which a box is likely.
@@ -88,10 +87,13 @@ class DetectorModel:
             net.eval().to(device), card, proposals, limits, thresholds, metrics, history, seen, str(path)
         )  # fmt: skip
 
-    def look(self, data: bytes) -> tuple[Sized, Seen]:
-        """A file's picture as it sees it, and everything that it makes of it. Raises Unreadable."""
+    def look(self, data: bytes, regions: NDArray[np.float64] | None = None) -> tuple[Sized, Seen]:
+        """A file's picture as it sees it, and everything that it makes of it. Raises Unreadable.
+
+        regions: those that are proposed on it, where they were found already.
+        """
         one = sized(data, max(self.card.preparation.shape[1:]))
-        return one, self.judge(one, self.proposals.of(data))
+        return one, self.judge(one, self.proposals.of(data) if regions is None else regions)
 
     def judge(self, one: Sized, regions: NDArray[np.float64], limits: Limits | None = None) -> Seen:
         """The same of regions in the file's pixels that were proposed elsewhere."""
@@ -107,20 +109,10 @@ class DetectorModel:
         found = seen.found
         return boxes_of((found.boxes, found.scores, found.labels), self.classes, self.thresholds)
 
-    def answer(self, asked: Sequence[str]) -> Iterator[Detections]:
-        """What it finds on each input: files, folders; "-" for one on standard input."""
-        for name, data in read_pictures(asked):
-            yield self.answer_bytes(name, data)
-
-    def answer_bytes(self, name: str, data: bytes | Unreadable) -> Detections:
-        """The same of one file's bytes, or of why there are none."""
-        try:
-            if isinstance(data, Unreadable):
-                raise data
-            one, seen = self.look(data)
-        except Unreadable as error:
-            return Detections(name, error=str(error))
-        return Detections(name, self.boxes(seen), one.size)
+    def find(self, data: bytes) -> tuple[tuple[Box, ...], tuple[int, int]]:
+        """The boxes on a picture of a file's bytes, and its width and height. Raises Unreadable."""
+        one, seen = self.look(data)
+        return self.boxes(seen), one.size
 
     def to_file(self, folder: str) -> DetectorModel:
         """The same, said to lie in a folder."""

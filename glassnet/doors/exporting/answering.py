@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data.boxes.proposals.proposing import Proposals
-from glassnet.data.boxes.store import whole
-from glassnet.data.kind import Unreadable
-from glassnet.doors.answers import Detections, Prediction, boxes_of
+from glassnet.doors.answers import Box, Prediction, boxes_of
 from glassnet.doors.card import Card
-from glassnet.doors.detection.inputs import read_pictures
+from glassnet.doors.detection.inputs import Finds
 from glassnet.doors.exporting import runtime
 from glassnet.doors.exporting.opened import OnnxFile
-from glassnet.doors.exporting.taken import from_file, from_prepared, name_of, takes_prepared
+from glassnet.doors.exporting.taken import from_file, from_prepared, name_of, picture_taken, takes_prepared
 from glassnet.doors.inputs import Input, from_array, read_inputs
 from glassnet.doors.predicted import predicted
 from glassnet.errors import GlassnetError
@@ -122,7 +120,7 @@ class OnnxModel:
 
 
 @dataclass(frozen=True)
-class OnnxDetector:
+class OnnxDetector(Finds):
     """A detector's file that answers. proposals: where it looks, where its graph doesn't lay regions itself."""
 
     card: Card
@@ -139,24 +137,12 @@ class OnnxDetector:
     def __repr__(self) -> str:
         return f"<OnnxDetector {self.name}: {counted(len(self.classes), 'class', 'classes')} of objects>"
 
-    def answer(self, asked: Sequence[str]) -> Iterator[Detections]:
-        """What it finds on each input: files, folders; "-" for one on standard input."""
-        for name, data in read_pictures(asked):
-            yield self.answer_bytes(name, data)
-
-    def answer_bytes(self, name: str, data: bytes | Unreadable) -> Detections:
-        """What it finds on a file's picture, of its bytes, or of why there are none."""
-        try:
-            if isinstance(data, Unreadable):
-                raise data
-            pixels = np.ascontiguousarray(whole(data).transpose(1, 2, 0))  # (H, W, 3)
-            taken: dict[str, NDArray[np.generic]] = {"pixels": pixels}
-            if self.proposals.kind != "grid":
-                taken["regions"] = self.proposals.of(data).astype(np.float32)
-        except Unreadable as error:
-            return Detections(name, error=str(error))
+    def find(self, data: bytes) -> tuple[tuple[Box, ...], tuple[int, int]]:
+        """The boxes on a picture of a file's bytes, and its width and height. Raises Unreadable."""
+        taken = picture_taken(data, self.proposals)
         boxes, scores, labels = self.session.run(None, taken)
-        return Detections(name, boxes_of((boxes, scores, labels), self.classes, self.thresholds), pixels.shape[1::-1])
+        height, width, _ = taken["pixels"].shape
+        return boxes_of((boxes, scores, labels), self.classes, self.thresholds), (width, height)
 
 
 def open_for(place: Path, file: OnnxFile | None) -> OnnxModel | OnnxDetector | None:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glassnet.data.boxes.store import whole
 from glassnet.data.decoding import read_bytes
 from glassnet.data.kind import Unreadable
 from glassnet.doors.card import Card
@@ -20,7 +19,7 @@ from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.examples import find_examples
 from glassnet.doors.exporting import runtime
 from glassnet.doors.exporting.answering import OnnxModel
-from glassnet.doors.exporting.taken import from_file, name_of, takes_files
+from glassnet.doors.exporting.taken import from_file, name_of, picture_taken, takes_files
 from glassnet.doors.inputs import Input, read_data
 from glassnet.doors.model import Model
 from glassnet.errors import GlassnetError
@@ -170,11 +169,9 @@ def _detector(model: DetectorModel, session: onnxruntime.InferenceSession, allow
     noise = [(f"noise {i}", _scene(i, model)) for i in range(MADE_UP)]
     largest, farthest = 0.0, 0.0
     for name, data in [*files, *noise]:
-        taken: dict[str, NDArray[np.generic]] = {"pixels": np.ascontiguousarray(whole(data).transpose(1, 2, 0))}
         regions = model.proposals.of(data)
-        if model.proposals.kind != "grid":
-            taken["regions"] = regions.astype(np.float32)
-        one, seen = model.look(data)
+        taken = picture_taken(data, model.proposals, regions)
+        one, seen = model.look(data, regions)
         mine = [(model.classes.index(box.label), box.score, *box.box) for box in model.boxes(seen)]
         boxes, scores, labels = session.run(None, taken)
         theirs = np.column_stack([labels, scores, boxes]).reshape(-1, 6)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from glassnet.data.boxes.annotated import BoxData
 from glassnet.data.boxes.finding import find_boxes
-from glassnet.data.boxes.store import digest_of, whole
+from glassnet.data.boxes.store import digest_of
 from glassnet.data.dataset import TEST
 from glassnet.data.decoding import read_bytes
 from glassnet.doors.card import Card
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting import runtime
 from glassnet.doors.exporting.int8 import Fed, Quantised, refuse_worse, whole_numbers, with_facts
+from glassnet.doors.exporting.taken import picture_taken
 from glassnet.errors import GlassnetError
 from glassnet.steps import finish
 from glassnet.training.detection.matching import Found, Objects, match
@@ -71,12 +72,7 @@ def quantised_boxes(model: DetectorModel, made: bytes, data: BoxData) -> tuple[b
 
 
 def _fed(model: DetectorModel, data: BoxData, i: int) -> Fed:
-    """What the graph takes of a picture."""
-    raw = read_bytes(data.file(i))
-    taken: dict[str, NDArray[np.generic]] = {"pixels": np.ascontiguousarray(whole(raw).transpose(1, 2, 0))}
-    if model.proposals.kind != "grid":
-        taken["regions"] = model.proposals.of(raw).astype(np.float32)
-    return taken
+    return picture_taken(read_bytes(data.file(i)), model.proposals)
 
 
 def _map50(model: DetectorModel, data: BoxData, rows: NDArray[np.int64], made: bytes) -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from glassnet.data.boxes.proposals.proposing import Proposals
+from glassnet.data.boxes.store import whole
 from glassnet.data.dataset import Preparation
 from glassnet.data.kinds import KINDS
 from glassnet.doors.card import Card
@@ -26,6 +28,19 @@ def takes_files(card: Card) -> bool:
 def name_of(card: Card) -> str:
     """What the graph of a classifier calls what it takes."""
     return NAMES[card.kind] if takes_files(card) else "x"
+
+
+def picture_taken(
+    data: bytes, proposals: Proposals, regions: NDArray[np.float64] | None = None
+) -> dict[str, NDArray[np.generic]]:
+    """What the graph of a detector takes of a file's picture, by name; regions too, unless it lays them itself.
+
+    regions: those that are proposed, where they were found already. Raises Unreadable.
+    """
+    taken: dict[str, NDArray[np.generic]] = {"pixels": np.ascontiguousarray(whole(data).transpose(1, 2, 0))}  # H, W, 3
+    if proposals.kind != "grid":
+        taken["regions"] = (proposals.of(data) if regions is None else regions).astype(np.float32)
+    return taken
 
 
 def takes_prepared(card: Card) -> bool:
