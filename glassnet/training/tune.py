@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import optuna
@@ -32,6 +33,7 @@ TELLING = 8  # whole trials before importances are worked out
 DECIDING_S = 3.0  # that a process takes, at most, to know whether it may try what it asked for
 SEEN_S, LOST_S = 20.0, 600.0  # between two signs of life of a trial; after this without one it is taken for lost
 WAIT_S = 60.0  # for another process that holds the database
+TAKEN_OVER = optuna.exceptions.UpdateFinishedTrialError
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ class Search:
         """Says that a trial still runs. To be called often; it writes only now and then."""
         if at_once or time.monotonic() - self._seen_s > SEEN_S:
             self._seen_s = time.monotonic()
-            asked.trial.set_user_attr("seen", time.time())
+            with suppress(TAKEN_OVER):
+                asked.trial.set_user_attr("seen", time.time())
 
     def report(self, asked: Asked, done: float, held_loss: float) -> bool:
         """Tells how a trial stands when a share `done` of it is over. Returns whether it is to be given up.
@@ -161,18 +164,22 @@ class Search:
         if part <= self._part or done >= 1:
             return False
         self._part = part
-        asked.trial.report(held_loss, part)
+        try:
+            asked.trial.report(held_loss, part)
+        except TAKEN_OVER:  # another process took this one for lost, and tries it again
+            return True
         return bool(asked.trial.should_prune())
 
     def finish(self, asked: Asked, found: Trial) -> None:
-        """Keeps what came of a trial."""
-        for name in ("held_loss", "held_accuracy", "seconds", "why"):
-            asked.trial.set_user_attr(name, getattr(found, name))
-        asked.trial.set_user_attr("curve", [list(point) for point in found.curve])
-        if found.state == "complete":
-            self.study.tell(asked.trial, found.held_loss)
-        else:
-            self.study.tell(asked.trial, state=TrialState.PRUNED)
+        """Keeps what came of a trial, unless another process took it for lost and tries it again."""
+        with suppress(TAKEN_OVER):
+            for name in ("held_loss", "held_accuracy", "seconds", "why"):
+                asked.trial.set_user_attr(name, getattr(found, name))
+            asked.trial.set_user_attr("curve", [list(point) for point in found.curve])
+            if found.state == "complete":
+                self.study.tell(asked.trial, found.held_loss)
+            else:
+                self.study.tell(asked.trial, state=TrialState.PRUNED)
 
     def leave(self, asked: Asked) -> None:
         """Gives back a trial that was stopped on the way: it is tried again when the search goes on."""
@@ -200,7 +207,7 @@ class Search:
         old = self.study.get_trials(deepcopy=False)[number]
         try:
             self.study.tell(number, state=TrialState.FAIL)
-        except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
+        except (ValueError, TAKEN_OVER):
             return  # another process was quicker
         kept = {name: old.user_attrs.get(name, "") for name in ("begun", "whole")}
         self.study.enqueue_trial(dict(old.params), user_attrs=kept)
