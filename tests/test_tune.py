@@ -26,9 +26,10 @@ from glassnet.doors.trials import Ground
 from glassnet.doors.tuning import Tried, Trying, Wanted
 from glassnet.doors.tuning import tune as tuning
 from glassnet.errors import Interrupted
+from glassnet.training.database import shown
 from glassnet.training.knobs import Knob
 from glassnet.training.sampling import CHANGED, near
-from glassnet.training.tune import Asked, Search, Trial, shown
+from glassnet.training.tune import Asked, Search, Trial
 
 QUICK = {"epochs": 1, "threads": 1}
 KNOBS = (Knob("features", "features", (8, 16, 32)), Knob("rate", "rate", (), 0.001, 0.1))
@@ -183,6 +184,47 @@ def test_searches_on_one_storage_share_the_trials(tmp_path, monkeypatch):
     assert sorted(one.held_loss for one in here.trials()) == [1.0, 2.0, 3.0, 4.0]
 
 
+ASKING = """
+import json, os, sys, time
+from glassnet.training import tune
+from glassnet.training.knobs import Knob
+tune._process = lambda: f"{os.getpid()}@elsewhere"  # else it would take its own trials, left unfinished, for lost
+path, begin = sys.argv[1], float(sys.argv[2])
+first = [(f"net {i}", {"features": 8, "rate": 0.01}) for i in range(30)]
+while time.time() < begin:
+    pass
+knobs = Knob("features", "features", (8, 16, 32)), Knob("rate", "rate", (), 0.001, 0.1)
+search = tune.Search(f"sqlite:///{path}", "a", 0, knobs, first)
+print(json.dumps([search.ask().begun for _ in range(15)]))
+"""
+
+
+def test_no_trial_is_taken_by_two_processes_that_begin_at_once(tmp_path):
+    """Three make the database, put thirty nets there and take fifteen trials each."""
+    command = [sys.executable, "-c", ASKING, str(tmp_path / "t.db"), str(time.time() + 8)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    said = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    taken = [begun for out, _ in said for begun in json.loads(out)]
+    assert sorted(filter(None, taken)) == sorted(f"net {i}" for i in range(30))
+    assert taken.count("") == 15, "then each chose its own"
+
+
+def test_what_two_processes_put_first_at_once_is_tried_once(tmp_path, monkeypatch):
+    first = [("default", {"features": 8, "rate": 0.01}), ("wide", {"features": 32, "rate": 0.01})]
+    here = search_in(tmp_path / "t.db", first)
+    with monkeypatch.context() as both:
+        both.setattr("optuna.study.Study.get_trials", lambda *_, **__: [])  # as it was when the other looked too
+        there = search_in(tmp_path / "t.db", first)
+    tried = [here.ask(3)]
+    finish(here, tried[0], [1.0])
+    for _ in range(2):
+        tried.append(there.ask(3))
+        finish(there, tried[-1], [1.0])
+    assert [one.begun for one in tried] == ["default", "wide", ""]
+    assert (here.ask(3), there.ask(3)) == (None, None)
+
+
 def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(typed, tmp_path):
     typed("make", "xo", "letters", "--count", 100)
     words = ("tune", "letters", "--epochs", 10, "--threads", 1, "--out", "found", "--trials")
@@ -326,6 +368,24 @@ def test_a_trial_whose_process_died_is_tried_again_by_the_next(tmp_path):
     assert again.trials() == (), "it counts for nothing any more"
     retried = again.ask()
     assert (retried.values, retried.begun) == (asked.values, "default")
+
+
+def test_a_trial_that_was_taken_for_lost_ends_quietly_where_it_still_runs(tmp_path, monkeypatch):
+    """Its machine slept, say, for an hour: another has it tried again, and that result counts."""
+    slow = search_in(tmp_path / "t.db", [("default", {"features": 8, "rate": 0.01})])
+    monkeypatch.setattr("glassnet.training.tune._process", lambda: "7@elsewhere")
+    asked = slow.ask()
+    assert not slow.report(asked, 0.1, 2.0)
+    asked.trial.set_user_attr("seen", time.time() - 3600)
+    quick = search_in(tmp_path / "t.db")
+    assert finish(quick, quick.ask(), [0.5] * 10) is None
+    slow.alive(asked, at_once=True)
+    assert slow.report(asked, 0.2, 1.0), "it is told to give up"
+    slow.finish(asked, Trial(asked.number, "complete", "fc", asked.values, {}, 0.1, 0.9, 1.0))
+    slow.leave(asked)
+    found = [(one.begun, one.state, one.held_loss) for one in slow.trials()]
+    assert found == [("default", "complete", 0.5)] == [(one.begun, one.state, one.held_loss) for one in quick.trials()]
+    assert slow.ask().begun == "", "it waits nowhere any more"
 
 
 def test_a_trial_of_another_machine_is_left_alone_while_it_shows_life(tmp_path):

@@ -15,8 +15,9 @@ from glassnet.doors.card import read_card
 from glassnet.doors.run import Finished
 from glassnet.doors.trials import Ground, said
 from glassnet.explaining.tune_page import tuning_page
+from glassnet.training.database import shown
 from glassnet.training.knobs import Knob
-from glassnet.training.tune import Search, Trial, shown
+from glassnet.training.tune import Search, Trial
 
 TRIALS, CONFIG, PAGE, MODEL = "trials.db", "best.toml", "tune.html", "model"
 

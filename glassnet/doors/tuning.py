@@ -27,11 +27,12 @@ from glassnet.doors.trials import Ground, limit_s, said, training
 from glassnet.doors.tuned import CONFIG, MODEL, TRIALS, Tuned, best_of, epochs_wanted, home, page, result, toml
 from glassnet.errors import GlassnetError, Interrupted
 from glassnet.nets import zoo
+from glassnet.training.database import shown
 from glassnet.training.knobs import Knob
 from glassnet.training.machine import using
 from glassnet.training.memory import keep_memory
 from glassnet.training.progress import Progress
-from glassnet.training.tune import Asked, Search, Trial, shown
+from glassnet.training.tune import Asked, Search, Trial
 
 LOCK = ".tuning"
 SHARE = 1 / 8  # of all the time that one trial may take

@@ -87,7 +87,8 @@ class ExplainedBox:
     """One detection. score: as it was detected. box: (4,) pixels of the file, as are the others.
 
     proposal: where it began. before: where it was judged. votes: in float32. crop: (3, CROP, CROP) uint8 what the net
-    saw. nearest: objects that it learnt from. removed: the surest first. verdict: where the truth is known.
+    saw. nearest: objects that it learnt from. removed: the surest first. first: the score where it began, in float32,
+    of a detector that judges there too. verdict: where the truth is known.
     """
 
     label: int
@@ -99,7 +100,13 @@ class ExplainedBox:
     crop: NDArray[np.uint8]
     nearest: tuple[Near, ...]
     removed: tuple[Removed, ...]
+    first: float | None = None
     verdict: Verdict | None = None
+
+    @property
+    def exact(self) -> float:
+        """The score in float32: what the votes come to, or the mean of both looks."""
+        return self.votes.score if self.first is None else (self.first + self.votes.score) / 2
 
     @property
     def moved(self) -> Moved:
@@ -206,9 +213,16 @@ def _boxes(
     places = seen.kept[chosen]
     if not len(places):
         return []
-    looked = look_at(judge.net, subject.one, seen.before[places], judge.normalisation, CROP)
+    where = seen.before[places]
+    if judge.twice:
+        where = np.concatenate([where, seen.proposals[seen.region[places]]])
+    looked = look_at(judge.net, subject.one, where, judge.normalisation, CROP)
     voters = voters_of(judge.net, judge.classes)
-    near = nearest(known, looked.features, subject.digest) if known else [()] * len(places)
+    votes = [
+        cast(voters, features, int(label))
+        for features, label in zip(looked.features, np.resize(seen.labels[places], len(where)), strict=True)
+    ]
+    near = nearest(known, looked.features[: len(places)], subject.digest) if known else [()] * len(places)
     return [
         ExplainedBox(
             label=int(seen.labels[place]),
@@ -216,10 +230,11 @@ def _boxes(
             box=_corners(seen.boxes[place]),
             proposal=_corners(seen.proposals[seen.region[place]]),
             before=_corners(seen.before[place]),
-            votes=cast(voters, looked.features[i], int(seen.labels[place])),
+            votes=votes[i],
             crop=looked.crops[i],
             nearest=near[i],
             removed=_removed(seen, int(place)),
+            first=votes[len(places) + i].score if judge.twice else None,
             verdict=verdicts.get(int(chosen[i])),
         )
         for i, place in enumerate(places.tolist())

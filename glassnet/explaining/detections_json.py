@@ -14,7 +14,10 @@ FEW = 10  # features whose votes differ most
 
 
 def detections_json(one: ExplainedBoxes) -> dict[str, object]:
-    """As `glassnet explain --json` prints it. Boxes are x1, y1, x2, y2 in pixels; features count from 0."""
+    """As `glassnet explain --json` prints it. Boxes are x1, y1, x2, y2 in pixels; features count from 0.
+
+    first_score: of a box that was judged twice, where it was proposed; its score is the mean of that and its votes'.
+    """
     missed = (
         {}
         if one.missed is None
@@ -36,6 +39,7 @@ def _box(one: ExplainedBoxes, box: ExplainedBox) -> dict[str, object]:
     return {
         "class": one.classes[box.label],
         "score": box.score,
+        "first_score": box.first,
         "box": list(box.box),
         "proposal": list(box.proposal),
         "before": list(box.before),

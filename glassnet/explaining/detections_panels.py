@@ -96,7 +96,8 @@ class NearView:
 class BoxPanel:
     """All that is said of one detection. mark: its address. rect, removed: on the picture. verdict: what it is worth.
 
-    score: as it was detected; exact: what the votes below come to, where that differs by what can be seen.
+    score: as it was detected; exact: what comes out in full precision, where that differs by what can be seen. first:
+    the score where it was proposed, of a box that was judged there too; last: what the votes below come to.
     """
 
     mark: str
@@ -104,7 +105,8 @@ class BoxPanel:
     label: int
     score: str
     exact: str
-    twice: bool
+    first: str
+    last: str
     rect: Rect
     removed: tuple[Rect, ...]
     more_removed: int
@@ -136,14 +138,15 @@ def box_panel(one: ExplainedBoxes, i: int) -> BoxPanel:
     box, name = one.boxes[i], one.classes[one.boxes[i].label]
     area = _around(box.proposal, box.before, box.box)
     shown = box.removed[:REMOVED]
-    exact = f"{box.votes.score:.2f}"
+    exact = f"{box.exact:.2f}"
     return BoxPanel(
         mark=f"box-{i + 1}",
         name=name,
         label=box.label,
         score=f"{box.score:.2f}",
         exact=exact if exact != f"{box.score:.2f}" else "",
-        twice=one.judge.twice,
+        first="" if box.first is None else f"{box.first:.2f}",
+        last=f"{box.votes.score:.2f}",
         rect=_rect(box.box),
         removed=tuple(_rect(r.box, f"{r.score:.2f}, overlap {r.overlap:.2f}") for r in shown),
         more_removed=len(box.removed) - len(shown),

@@ -16,13 +16,11 @@ from dataclasses import asdict, dataclass
 import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from glassnet.config import Value
-from glassnet.errors import GlassnetError
+from glassnet.training.database import opened, unusable
 from glassnet.training.knobs import Knob, Values
 from glassnet.training.sampling import Continued, suggested
 
@@ -32,7 +30,6 @@ BEFORE_PRUNING = 4  # trials that run to their end before one is given up
 TELLING = 8  # whole trials before importances are worked out
 DECIDING_S = 3.0  # that a process takes, at most, to know whether it may try what it asked for
 SEEN_S, LOST_S = 20.0, 600.0  # between two signs of life of a trial; after this without one it is taken for lost
-WAIT_S = 60.0  # for another process that holds the database
 TAKEN_OVER = optuna.exceptions.UpdateFinishedTrialError
 
 
@@ -90,7 +87,7 @@ class Search:
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.url, self.name, self.knobs = url, name, tuple(knobs)
-        storage = _storage(url)
+        storage = opened(url)
         pruner = MedianPruner(BEFORE_PRUNING, UNSEEN + 1)
         try:
             self.study = optuna.create_study(
@@ -100,10 +97,11 @@ class Search:
             self.others = tuple(other for other in optuna.get_all_study_names(storage) if other != name)
             self._sweep()
             if not self.study.get_trials(deepcopy=False):
-                for begun, values in first:
-                    self.study.enqueue_trial(dict(values), user_attrs={"begun": begun, "whole": not values})
+                for place, (begun, values) in enumerate(first):
+                    facts = {"begun": begun, "whole": not values, "first": place}
+                    self.study.enqueue_trial(dict(values), user_attrs=facts)
         except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
-            raise _unusable(url, error) from error
+            raise unusable(url, error) from error
         self._seen_s, self._part = 0.0, 0
 
     def trials(self) -> tuple[Trial, ...]:
@@ -129,6 +127,9 @@ class Search:
         """
         self._sweep()
         trial = self.study.ask()
+        while self._is_double(trial):
+            self.study.tell(trial, state=TrialState.FAIL)
+            trial = self.study.ask()
         if most is not None and sum(one.number < trial.number for one in self.trials()) >= most:
             if trial.user_attrs:  # it waited here, and goes on waiting
                 self._again(trial.number)
@@ -203,36 +204,20 @@ class Search:
             if _is_lost(one):
                 self._again(one.number)
 
+    def _is_double(self, trial: optuna.Trial) -> bool:
+        """Whether it is to be tried first and stands there twice: processes that began at once both put it there."""
+        place = trial.user_attrs.get("first")
+        before = self.study.get_trials(deepcopy=False)[: trial.number] if place is not None else []
+        return any(one.user_attrs.get("first") == place and one.state is not TrialState.FAIL for one in before)
+
     def _again(self, number: int) -> None:
         old = self.study.get_trials(deepcopy=False)[number]
         try:
             self.study.tell(number, state=TrialState.FAIL)
         except (ValueError, TAKEN_OVER):
             return  # another process was quicker
-        kept = {name: old.user_attrs.get(name, "") for name in ("begun", "whole")}
+        kept = {name: value for name, value in old.user_attrs.items() if name in ("begun", "whole", "first")}
         self.study.enqueue_trial(dict(old.params), user_attrs=kept)
-
-
-def _storage(url: str) -> RDBStorage:
-    waiting = {"connect_args": {"timeout": WAIT_S}} if url.startswith("sqlite") else {}
-    try:
-        return RDBStorage(url, engine_kwargs=waiting)
-    except (SQLAlchemyError, ImportError, RuntimeError, ValueError, optuna.exceptions.OptunaError) as error:
-        raise _unusable(url, error) from error
-
-
-def shown(url: str) -> str:
-    """A database's URL as it may be shown: without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return url
-
-
-def _unusable(url: str, error: Exception) -> GlassnetError:
-    why = str(error.__cause__ or error).splitlines()[0]
-    fix = "Name a database, such as sqlite:///trials.db, or leave --storage out"
-    return GlassnetError(shown(url), found=f"can't be used to keep trials: {why}", fix=fix)
 
 
 def _told(one: FrozenTrial) -> Trial:
