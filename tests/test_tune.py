@@ -225,6 +225,18 @@ def test_what_two_processes_put_first_at_once_is_tried_once(tmp_path, monkeypatc
     assert (here.ask(3), there.ask(3)) == (None, None)
 
 
+def test_what_a_process_died_over_putting_first_is_put_there_by_the_next(tmp_path):
+    first = [("default", {"features": 8, "rate": 0.01}), ("wide", {"features": 32, "rate": 0.01})]
+    search_in(tmp_path / "t.db", first[:1])
+    search = search_in(tmp_path / "t.db", first)
+    begun = []
+    for _ in range(3):
+        asked = search.ask()
+        finish(search, asked, [1.0])
+        begun.append(asked.begun)
+    assert begun == ["default", "wide", ""]
+
+
 def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(typed, tmp_path):
     typed("make", "xo", "letters", "--count", 100)
     words = ("tune", "letters", "--epochs", 10, "--threads", 1, "--out", "found", "--trials")

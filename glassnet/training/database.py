@@ -9,12 +9,12 @@ import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from glassnet.errors import GlassnetError
 
 WAIT_S = 60.0  # for another process that holds the database
-MAKING_S = 1.0  # in which another process may be making the tables at the same moment
+LOOKS = 50  # at tables that another process makes at the same moment; each look that fails finds one more there
 
 
 def opened(url: str) -> RDBStorage:
@@ -41,13 +41,14 @@ def shown(url: str) -> str:
 
 
 def _made(url: str) -> RDBStorage:
-    """The storage, whose tables two processes may have begun to make at once: one of them looks again."""
-    end = time.monotonic() + MAKING_S
+    """The storage, whose tables two processes may have begun to make at once: the slower one looks again."""
+    left = LOOKS
     while True:
         try:
             return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WAIT_S}})
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError):
-            if time.monotonic() > end:
+        except (OperationalError, IntegrityError) as error:
+            left -= 1
+            if not left or not (isinstance(error, IntegrityError) or "already exists" in str(error)):
                 raise
         time.sleep(0.1)
 

@@ -96,10 +96,7 @@ class Search:
             )  # fmt: skip
             self.others = tuple(other for other in optuna.get_all_study_names(storage) if other != name)
             self._sweep()
-            if not self.study.get_trials(deepcopy=False):
-                for place, (begun, values) in enumerate(first):
-                    facts = {"begun": begun, "whole": not values, "first": place}
-                    self.study.enqueue_trial(dict(values), user_attrs=facts)
+            self._put(first)
         except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
             raise unusable(url, error) from error
         self._seen_s, self._part = 0.0, 0
@@ -203,6 +200,14 @@ class Search:
         for one in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if _is_lost(one):
                 self._again(one.number)
+
+    def _put(self, first: Sequence[tuple[str, Values]]) -> None:
+        """Has what is tried first wait, all that isn't there: another process may be about it, or have died over it."""
+        there = {one.user_attrs.get("first") for one in self.study.get_trials(deepcopy=False)}
+        for place, (begun, values) in enumerate(first):
+            if place not in there:
+                facts = {"begun": begun, "whole": not values, "first": place}
+                self.study.enqueue_trial(dict(values), user_attrs=facts)
 
     def _is_double(self, trial: optuna.Trial) -> bool:
         """Whether it is to be tried first and stands there twice: processes that began at once both put it there."""
