@@ -186,23 +186,25 @@ def test_searches_on_one_storage_share_the_trials(tmp_path, monkeypatch):
 
 ASKING = """
 import json, os, sys, time
+from pathlib import Path
 from glassnet.training import tune
 from glassnet.training.knobs import Knob
 tune._process = lambda: f"{os.getpid()}@elsewhere"  # else it would take its own trials, left unfinished, for lost
-path, begin = sys.argv[1], float(sys.argv[2])
+home, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 first = [(f"net {i}", {"features": 8, "rate": 0.01}) for i in range(30)]
-while time.time() < begin:
-    pass
+(home / f"ready-{name}").touch()
+while len(list(home.glob("ready-*"))) < count:
+    time.sleep(0.001)
 knobs = Knob("features", "features", (8, 16, 32)), Knob("rate", "rate", (), 0.001, 0.1)
-search = tune.Search(f"sqlite:///{path}", "a", 0, knobs, first)
+search = tune.Search(f"sqlite:///{home}/t.db", "a", 0, knobs, first)
 print(json.dumps([search.ask().begun for _ in range(15)]))
 """
 
 
 def test_no_trial_is_taken_by_two_processes_that_begin_at_once(tmp_path):
     """Three make the database, put thirty nets there and take fifteen trials each."""
-    command = [sys.executable, "-c", ASKING, str(tmp_path / "t.db"), str(time.time() + 8)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    words = [[sys.executable, "-c", ASKING, str(tmp_path), str(i), "3"] for i in range(3)]
+    processes = [subprocess.Popen(one, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for one in words]
     said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], said
     taken = [begun for out, _ in said for begun in json.loads(out)]
