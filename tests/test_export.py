@@ -22,7 +22,7 @@ from glassnet.data.kinds import KINDS
 from glassnet.doors.detection.model import DetectorModel
 from glassnet.doors.exporting import comparing, exporting
 from glassnet.doors.exporting.answering import open_file
-from glassnet.doors.exporting.comparing import apart
+from glassnet.doors.exporting.comparing import Apart, apart
 from glassnet.doors.exporting.needed import refuse_no_onnx
 from glassnet.doors.exporting.opened import read_file
 from glassnet.doors.exporting.taken import as_taken
@@ -244,8 +244,8 @@ def test_a_detector_finds_the_same_boxes(engine, proposals, detector, tmp_path, 
         _, seen = model.look(raw)
         wanted = [(model.classes.index(one.label), one.score, *one.box) for one in model.boxes(seen)]
         several += len(wanted)
-        score, place = apart(np.array(wanted), np.column_stack([labels, scores, boxes]), 1.0)
-        assert score < 0.02 and place < 0.2  # the model itself may answer in bfloat16
+        found = apart(np.array(wanted), np.column_stack([labels, scores, boxes]), 1.0)
+        assert max(found.score, *found.alone, 0) < 0.02 and found.place < 0.2  # the model may answer in bfloat16
         assert (np.diff(scores) <= 0).all()
         told = open_file(read_file(made.path)).answer_bytes(path.name, raw)
         assert [one.box for one in told.boxes] == [tuple(box) for box in boxes.tolist()] and told.size == (96, 72)
@@ -259,10 +259,23 @@ def test_a_detector_finds_the_same_boxes(engine, proposals, detector, tmp_path, 
     assert [one["class"] for one in found["boxes"]] == [one["class"] for one in wanted["boxes"]]
 
 
-def test_a_box_without_its_like_counts_with_its_whole_score():
+def test_a_detector_s_file_that_finds_less_is_not_kept(detector, tmp_path, monkeypatch):
+    _, folder = detector("fast")
+    blind = DetectorModel.load(folder)
+    with torch.no_grad():
+        blind.net.head.votes.weight.zero_()
+    real = exporting.to_onnx
+    monkeypatch.setattr(exporting, "to_onnx", lambda _: real(blind))
+    with pytest.raises(GlassnetError, match="so it was not kept"):
+        gn.export(DetectorModel.load(folder), tmp_path / "blind.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_box_without_its_like_stands_alone():
     one = np.array([(0, 0.9, 0, 0, 10, 10), (1, 0.4, 5, 5, 9, 9)])
     other = np.array([(0, 0.8, 0, 0, 10, 10.5), (0, 0.3, 50, 50, 60, 60)])
-    assert apart(one, one, 1) == (0, 0)
-    assert apart(one, other, 1) == pytest.approx((0.4, 0.5))
-    assert apart(one[:1], other[:1], 1) == pytest.approx((0.1, 0.5))
-    assert apart(one, np.zeros((0, 6)), 1) == (0.9, 0)
+    assert apart(one, one, 1) == Apart(0, 0, ())
+    found = apart(one, other, 1)
+    assert (found.score, found.place) == pytest.approx((0.1, 0.5)) and found.alone == (0.4, 0.3)
+    assert apart(one[:1], other[:1], 1).alone == ()
+    assert apart(one, np.zeros((0, 6)), 1) == Apart(0, 0, (0.9, 0.4))

@@ -54,8 +54,10 @@ def _print(made: Exported) -> None:
 
     screen, compared = console(), made.compared
     asked = [counted(compared.examples, "example")] if compared.examples else []
-    asked.append(f"{compared.made_up} made up")
+    asked += [f"{compared.made_up} made up"] if compared.made_up else []
     farthest = "" if compared.farthest is None else f", boxes by {compared.farthest:.1g} pixels"
+    if compared.alone:
+        farthest += f", {counted(compared.alone, 'box', 'boxes')} found by one only"
     screen.print(fact("file", f"{made.path}, {bytes_read(made.size)}"))
     for label, values in (("takes", made.takes), ("gives", made.gives)):
         for one in values:

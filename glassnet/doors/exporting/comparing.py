@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 MADE_UP = 4  # examples of noise, each of another size
 ALLOWED = 0.01  # of a share or a score, between the two answers
-ALLOWED_SHARE = 0.01  # of a box's longer side
+ALLOWED_SHARE = 0.01  # of a picture's longer side, between two boxes that are alike
+ALLOWED_WHOLE = 0.05  # the same where one of them was found in whole numbers
 FILES = 20  # examples from files, at most
 
 
@@ -37,7 +38,8 @@ FILES = 20  # examples from files, at most
 class Compared:
     """largest: between two shares of a class, or two scores of a box. strangest: between two measures of strangeness.
 
-    farthest: between two edges of a box, in pixels. examples: from files. made_up: of noise.
+    farthest: between two edges of a box, in pixels. alone: boxes that one of them found by itself. examples: from
+    files. made_up: of noise.
     """
 
     examples: int
@@ -45,15 +47,32 @@ class Compared:
     largest: float
     strangest: float | None = None
     farthest: float | None = None
+    alone: int | None = None
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Two lists of boxes. score, place: the largest difference of two scores, and of two edges, among like boxes.
+
+    alone: the scores of boxes that have no like in the other list.
+    """
+
+    score: float
+    place: float
+    alone: tuple[float, ...]
 
 
 def compare(model: Model | DetectorModel, made: bytes, refuse: bool = True) -> Compared:
-    """Asks both. refuse: whether to raise GlassnetError where they answer differently."""
+    """Asks both. refuse: whether to raise GlassnetError where they answer differently; else noise, of which the model
+    knows nothing, is asked about only where no files are there.
+    """
     session = runtime.session(made, "the exported file")
     if isinstance(model, DetectorModel):
-        return _detector(model, session, ALLOWED if refuse else np.inf)
+        return _detector(model, session, refuse)
     files = list(_files(model.folder, model.card))
-    noise = [(f"noise {i}", data) for i, data in enumerate(made_up(model.card))] if takes_files(model.card) else []
+    noise = []
+    if takes_files(model.card) and (refuse or not files):
+        noise = [(f"noise {i}", data) for i, data in enumerate(made_up(model.card))]
     asked = [_asked(name, data, model.card) for name, data in [*files, *noise]] or _arrays(model.card)
     inputs, largest, strangest = [one for one, _ in asked], 0.0, 0.0
     others = OnnxModel(model.card, session, "the exported file").answer_inputs(inputs)  # as `predict` asks the file
@@ -163,11 +182,12 @@ def _files(folder: str, card: Card) -> Iterator[tuple[str, bytes]]:
             yield name, data
 
 
-def _detector(model: DetectorModel, session: onnxruntime.InferenceSession, allowed: float) -> Compared:
-    """The same of a detector: every box of one must be a box of the other."""
+def _detector(model: DetectorModel, session: onnxruntime.InferenceSession, refuse: bool) -> Compared:
+    """The same of a detector: every box of one must be a box of the other, where it is to be refused."""
     files = list(_pictures(model))
-    noise = [(f"noise {i}", _scene(i, model)) for i in range(MADE_UP)]
-    largest, farthest = 0.0, 0.0
+    noise = [(f"noise {i}", _scene(i, model)) for i in range(MADE_UP)] if refuse or not files else []
+    share = ALLOWED_SHARE if refuse else ALLOWED_WHOLE
+    largest, farthest, alone = 0.0, 0.0, 0
     for name, data in [*files, *noise]:
         regions = model.proposals.of(data)
         taken = picture_taken(data, model.proposals, regions)
@@ -175,28 +195,30 @@ def _detector(model: DetectorModel, session: onnxruntime.InferenceSession, allow
         mine = [(model.classes.index(box.label), box.score, *box.box) for box in model.boxes(seen)]
         boxes, scores, labels = session.run(None, taken)
         theirs = np.column_stack([labels, scores, boxes]).reshape(-1, 6)
-        score, place = apart(np.array(mine).reshape(-1, 6), theirs, max(one.size) * ALLOWED_SHARE)
-        _refuse(score, allowed, name)
-        largest, farthest = max(largest, score), max(farthest, place)
-    return Compared(len(files), len(noise), largest, farthest=farthest)
+        found = apart(np.array(mine).reshape(-1, 6), theirs, max(one.size) * share)
+        if refuse:
+            _refuse(max(found.score, *found.alone, 0.0), ALLOWED, name)
+        largest, farthest = max(largest, found.score), max(farthest, found.place)
+        alone += len(found.alone)
+    return Compared(len(files), len(noise), largest, farthest=farthest, alone=alone)
 
 
-def apart(one: NDArray[np.float64], other: NDArray[np.float64], near: float) -> tuple[float, float]:
-    """The largest difference of two scores, and of two edges, between two lists of boxes.
+def apart(one: NDArray[np.float64], other: NDArray[np.float64], near: float) -> Apart:
+    """How far two lists of boxes differ.
 
-    Each (n, 6): class, score, x1, y1, x2, y2. A box that has no like within `near` pixels counts with its whole score.
+    Each (n, 6): class, score, x1, y1, x2, y2. Boxes of a class are alike whose edges lie within `near` pixels.
     """
-    score, place = 0.0, 0.0
+    score, place, alone = 0.0, 0.0, []
     for mine, theirs in ((one, other), (other, one)):
         for box in mine:
             same = theirs[theirs[:, 0] == box[0]]
             edges = np.abs(same[:, 2:] - box[2:]).max(1, initial=0.0)
             if edges.min(initial=np.inf) > near:
-                score = max(score, float(box[1]))
+                alone.append(float(box[1]))
                 continue
             like = int(edges.argmin())
             score, place = max(score, abs(float(same[like, 1] - box[1]))), max(place, float(edges[like]))
-    return score, place
+    return Apart(score, place, tuple(alone))
 
 
 def _pictures(model: DetectorModel) -> Iterable[tuple[str, bytes]]:

@@ -64,6 +64,7 @@ class Exported:
             told["largest_difference_of_strangeness"] = compared.strangest
         if compared.farthest is not None:
             told["largest_difference_px"] = compared.farthest
+            told["boxes_of_one_only"] = compared.alone
         if self.int8 is not None:
             told["int8"] = self.int8.as_json()
         return told
