@@ -2,7 +2,8 @@
 
 The same training four times: in one process, on the two machines, with the cable out for some seconds in its midst,
 with a process killed in its midst. Prints a line each: how far losses and weights are from those of one process. Needs
-root and Linux; makes two namespaces and a cable between them, and takes them away again.
+root and Linux; makes two namespaces and a cable between them, and takes them away again. Words that it doesn't know
+go to the training: `python -m benchmarks.namespaces cells --epochs 3 --engine rcnn --regions 300`.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 
 BIN = Path(sys.executable).parent
 PORT = 29_477
+NET = "conv 8 3, batchnorm, relu, pool 2, dropout 0.2, fc"
 FREQUENT = """
 from glassnet.training import checkpoints
 checkpoints.SOONEST_S, checkpoints.COST = 0.0, 1.0
@@ -180,11 +182,14 @@ def main() -> None:
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--cut", type=float, default=20.0, help="seconds that the cable is out")
-    chosen = parser.parse_args()
+    chosen, others = parser.parse_known_args()
     if not permitted():
         sys.exit("network namespaces: may not be made here. Run it as root.")
-    net = "conv 8 3, batchnorm, relu, pool 2, dropout 0.2, fc"
-    words = ["train", chosen.data, "--net", net, "--epochs", str(chosen.epochs), "--precision", "float32"]
+    if Path(chosen.data).exists():
+        chosen.data = str(Path(chosen.data).resolve())
+    words = ["train", chosen.data, "--epochs", str(chosen.epochs), "--precision", "float32", *others]
+    if not others:
+        words += ["--net", NET]
     with TemporaryDirectory() as folder:
         home = Path(folder)
         alone = [sys.executable, "-m", "glassnet", *words, "--threads", "1", "--out", "alone"]
