@@ -103,6 +103,24 @@ class Detecting:
             raise wrong_value("crop", "a whole number from 16 to 256", self.crop)
 
 
+@dataclass(frozen=True)
+class Order:
+    """A training that is asked for: data as it was named, how to read it, what to make of it, where it goes.
+
+    out: models/DATA-N where it is None. resume: to go on with one that was stopped. overwrite: to replace a model that
+    is there. json: whether its summary is printed as JSON.
+    """
+
+    data: str
+    out: Path | None = None
+    training: Training = field(default_factory=Training)
+    reading: Reading = field(default_factory=Reading)
+    detecting: Detecting = field(default_factory=Detecting)
+    resume: bool = False
+    overwrite: bool = False
+    json: bool = False
+
+
 ENGINES, PROPOSALS = ("fast", "rcnn"), ("grid", "selective", "both")
 PARTS = ("regression", "svm", "fine-tuning")  # of a detector, that can be left out to see what they bring
 Settings = Reading | Training | Detecting

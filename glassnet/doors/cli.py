@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from glassnet import __version__
-from glassnet.config import Detecting, Reading, Training
+from glassnet.config import Detecting, Order, Reading, Training
 from glassnet.data.places import refuse_all_but_a_file, refuse_missing, refuse_missing_inputs, refuse_missing_weights
 from glassnet.doors.ending import ended
 from glassnet.doors.folder import refuse_no_model, refuse_nothing_to_ask
@@ -46,17 +46,18 @@ def train(
     DATA: a folder (of boxes: a detector), table, .npz, .tar shards, or built in: xo,
     digits. In several processes: torchrun --nproc-per-node N -m glassnet train DATA.
     """
+    order = Order(data, out, training, reading, detecting, resume, overwrite, json)
     if not world().is_alone:
         from glassnet.doors.commands.train_together import train_together
 
-        train_together(data, out, training, detecting, reading, resume, overwrite, json)
+        train_together(order)
         return
     if not resume:
         refuse_missing(data)
         refuse_missing_weights(training.weights)
     from glassnet.doors.commands import train as work
 
-    work.train(data, out, training, detecting, reading, resume, overwrite, json)
+    work.train(order)
 
 
 @glassnet.command()

@@ -15,7 +15,7 @@ from rich.text import Text
 from glassnet.data.dataset import SPLITS
 from glassnet.doors.judging import Judging
 from glassnet.doors.lines import MOST_CLASSES, answer, mistakes, none_of_these, rebuilt, skipped
-from glassnet.doors.run import Finished, Prepared
+from glassnet.doors.run import Event, Finished, Prepared
 from glassnet.doors.screen import ACCENT, WIDTH, Redrawn, fact
 from glassnet.nets.text import operations, total
 from glassnet.training.machine import Machine
@@ -112,7 +112,20 @@ class TrainingView:
         self._epochs = EpochTable(out, self._drawn)
         self._speed = "images/s"
 
-    def prepared(self, event: Prepared) -> None:
+    def show(self, event: Event) -> None:
+        """One event further."""
+        match event:
+            case Prepared():
+                self._prepared(event)
+            case Progress():
+                self._epochs.progress(event)
+            case Judging():
+                if self._drawn.due:
+                    self._drawn.show(fact("test", f"{event.done:,} of {event.total:,}"))
+            case Finished():
+                self._finished(event)
+
+    def _prepared(self, event: Prepared) -> None:
         """What is about to happen: data, split, net, machine."""
         plan, machine, cost = event.plan, event.machine, total(event.rows)
         self._speed = "images/s" if event.dataset.kind == "pictures" else f"{event.dataset.kind}/s"
@@ -136,16 +149,7 @@ class TrainingView:
             self.out.print(fact("resume", f"going on in epoch {event.epoch + 1}"))
         self._epochs.begin(self._speed, operations(event.rows) / 1e9, machine.gflops[plan.recipe.precision])
 
-    def progress(self, event: Progress) -> None:
-        """One step further."""
-        self._epochs.progress(event)
-
-    def judging(self, event: Judging) -> None:
-        """How far the test is."""
-        if self._drawn.due:
-            self._drawn.show(fact("test", f"{event.done:,} of {event.total:,}"))
-
-    def finished(self, event: Finished) -> None:
+    def _finished(self, event: Finished) -> None:
         """The answer first; then what it cost, what was left out, where it fails, where it lies, the next command."""
         self.answered(event)
         if event.out is not None:

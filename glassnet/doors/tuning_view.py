@@ -51,11 +51,9 @@ class TuningView:
                 self.out.print()
                 self.out.print(Text("the best net, trained and tested", "bold"))
                 self._winner = TrainingView(self.out)
-                self._winner.prepared(event)
-            case Progress() if self._winner is not None:
-                self._winner.progress(event)
-            case Judging() if self._winner is not None:
-                self._winner.judging(event)
+                self._winner.show(event)
+            case Progress() | Judging() if self._winner is not None:
+                self._winner.show(event)
             case Finished() if self._winner is not None:
                 self._winner.answered(event)
             case Tuned():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json as jsons
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassnet.config import Detecting, Reading, Training, flag, no_device
-from glassnet.data.boxes.finding import find_boxes
+from glassnet.config import Detecting, Order, Reading, Training, flag, no_device
+from glassnet.data.boxes.finding import BoxSource, find_boxes
 from glassnet.data.kinds import Source
 from glassnet.data.split import refuse_one_class
 from glassnet.doors import folder as layout
@@ -31,52 +32,48 @@ if TYPE_CHECKING:
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows' for Linux, AMD's
 
 
-def train(
-    data: str,
-    out: Path | None,
-    settings: Training,
-    detecting: Detecting,
-    reading: Reading,
-    resume: bool,
-    overwrite: bool,
-    json: bool,
-) -> None:
+def train(order: Order) -> None:
     """Trains and leaves a model folder; its summary is the JSON."""
-    begun = None if resume or not launch() else layout.unfinished_of(launch(), title(data), out)
+    begun = None if order.resume or not launch() else layout.unfinished_of(launch(), title(order.data), order.out)
     if begun is not None:  # torchrun starts a dead process again with the words that it had
-        _resume(begun, settings, detecting, reading, json)
+        _resume(begun, order)
         return
-    if resume:
-        folder = folder_to_resume(data, out)
-        if is_model(folder) and not is_unfinished(folder):
-            read_card(folder)
-            finish_line(folder, json)
+    if order.resume:
+        folder = folder_to_resume(order)
+        if is_trained(folder):
+            finish_line(folder, order.json)
             return
-        _resume(folder, settings, detecting, reading, json)
+        _resume(folder, order)
         return
-    refuse_device(settings.device)
-    boxes = find_boxes(data) if reading.kind is None and not is_model(Path(data)) else None
+    refuse_device(order.training.device)
+    boxes = boxes_of(order)
     if boxes is not None:
-        name = title(data)
-        train_boxes.train_boxes(boxes, data, name, out, settings, detecting, reading, overwrite, json)
+        train_boxes.train_boxes(boxes, order)
         return
-    source, folder = choose(data, out, settings, detecting, reading, overwrite)
-    follow(lambda screen: _read(source, screen), settings, folder, data, reading, None, json)
+    source, folder = choose(order)
+    follow(lambda screen: _read(source, screen), replace(order, out=folder))
 
 
-def choose(
-    data: str, out: Path | None, settings: Training, detecting: Detecting, reading: Reading, overwrite: bool
-) -> tuple[Source, Path]:
+def boxes_of(order: Order) -> BoxSource | None:
+    """The boxes on pictures that a new training is about, if it is. Raises GlassnetError."""
+    return find_boxes(order.data) if order.reading.kind is None and not is_model(Path(order.data)) else None
+
+
+def learns_without_labels(order: Order) -> bool:
+    """Whether the net that is asked for does. Raises GlassnetError for a text that can't be."""
+    return bool(order.training.net) and zoo.named_belief(str(order.training.net))
+
+
+def choose(order: Order) -> tuple[Source, Path]:
     """The data of a new training and where it goes, with all refused that can be known by now. Raises GlassnetError."""
-    _refuse_detecting(detecting)
-    refuse_weights_of_detector(settings.weights)
-    learns_without = bool(settings.net) and zoo.named_belief(str(settings.net))  # a text that can't be is refused first
-    source = find_data(data, reading, unlabelled=learns_without)
+    _refuse_detecting(order.detecting)
+    refuse_weights_of_detector(order.training.weights)
+    source = find_data(order.data, order.reading, unlabelled=learns_without_labels(order))
     if source.classes:  # else they are known when all is read
         refuse_one_class(source.name, source.classes)
-    folder = choose_out(source.name, out, overwrite)
-    if settings.net:
-        spec = zoo.suited(settings.net, source.shape)
+    folder = choose_out(source.name, order.out, order.overwrite)
+    if order.training.net:
+        spec = zoo.suited(order.training.net, source.shape)
         fitting = spec if source.has_labels else zoo.without_labels(spec)[0]
         text.measure(fitting, source.shape, max(len(source.classes), 2))
     return source, folder
@@ -108,13 +105,24 @@ def _tested(test: dict[str, object]) -> dict[str, object]:
     return {key: test[key] for key in ("accuracy", "low", "high", "loss")}
 
 
-def folder_to_resume(data: str, out: Path | None) -> Path:
+def folder_to_resume(order: Order) -> Path:
     """The folder of --out; else DATA itself if it is one; else the newest unfinished models/DATA-N."""
-    if out is not None:
-        return out
-    if is_unfinished(Path(data)) or is_model(Path(data)):
-        return Path(data)
-    return layout.newest_unfinished(title(data))
+    if order.out is not None:
+        return order.out
+    if is_unfinished(Path(order.data)) or is_model(Path(order.data)):
+        return Path(order.data)
+    return layout.newest_unfinished(title(order.data))
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether its training is over. Raises GlassnetError where there is none, or a damaged model."""
+    if is_model(folder) and not is_unfinished(folder):
+        read_card(folder)
+        return True
+    if not is_unfinished(folder):
+        fix = "Begin one without --resume"
+        raise GlassnetError(str(folder), expected="an unfinished training", found="none", fix=fix)
+    return False
 
 
 def refuse_device(wanted: str) -> None:
@@ -124,29 +132,27 @@ def refuse_device(wanted: str) -> None:
         raise no_device(wanted)
 
 
-def _resume(folder: Path, settings: Training, detecting: Detecting, reading: Reading, json: bool) -> None:
+def _resume(folder: Path, order: Order) -> None:
     """Goes on by the stored plan; settings that say otherwise are refused."""
-    if not is_unfinished(folder):
-        fix = "Begin one without --resume"
-        raise GlassnetError(str(folder), expected="an unfinished training", found="none", fix=fix)
     from glassnet.doors.detection.plan import read_detector_plan
 
     boxes = read_detector_plan(folder)
     if boxes is not None:
-        train_boxes.resume_boxes(folder, boxes, (settings, detecting, reading), json)
+        train_boxes.resume_boxes(folder, boxes, order)
         return
-    plan = take_up(folder, settings, detecting, reading)
+    plan = take_up(folder, order)
     source = find_data(plan.source, plan.reading, unlabelled=zoo.named_belief(plan.net))
-    follow(lambda screen: _read(source, screen), plan.settings, folder, plan.source, plan.reading, plan, json)
+    planned = replace(order, data=plan.source, out=folder, training=plan.settings, reading=plan.reading)
+    follow(lambda screen: _read(source, screen), planned, plan)
 
 
-def take_up(folder: Path, settings: Training, detecting: Detecting, reading: Reading) -> Plan:
+def take_up(folder: Path, order: Order) -> Plan:
     """The stored plan of a training; settings that say otherwise are refused. Raises GlassnetError."""
     from glassnet.doors.plan import read_plan
 
-    _refuse_detecting(detecting)
+    _refuse_detecting(order.detecting)
     plan = read_plan(folder)
-    pairs = ((settings, plan.settings, Training()), (reading, plan.reading, Reading()))
+    pairs = ((order.training, plan.settings, Training()), (order.reading, plan.reading, Reading()))
     train_boxes.refuse_other_settings(pairs)
     return plan
 
@@ -167,50 +173,24 @@ def _read(source: Source, screen: Console) -> Dataset:
 
 
 def follow(
-    read: Callable[[Console], Dataset],
-    settings: Training,
-    out: Path | None,
-    data: str,
-    reading: Reading,
-    stored: Plan | None,
-    json: bool,
-    cluster: Cluster | None = None,
+    read: Callable[[Console], Dataset], order: Order, stored: Plan | None = None, cluster: Cluster | None = None
 ) -> None:
-    """Trains on what `read` gives, and shows it. cluster: of the processes that do this together; one shows it."""
-    from glassnet.doors.judging import Judging
-    from glassnet.doors.run import Finished, Prepared, Stop, run
-    from glassnet.doors.screen import console
-    from glassnet.doors.signals import patient_signals
-    from glassnet.doors.terminal import TrainingView
-    from glassnet.training.progress import Progress
+    """Trains on what `read` gives, and shows it. order: its folder is chosen. stored: the plan that it goes on by.
 
-    screen = console(json, quiet=not world().is_first)
-    view, dataset = TrainingView(screen), read(screen)
-    try:
-        with patient_signals() as caught:
-            if cluster is None:
-                events = run(dataset, settings, out, data, reading, stored)
-            else:
-                cluster.caught = lambda: caught.number
-                events = run(dataset, settings, out, data, reading, stored, cluster)
-            for event in events:
-                match event:
-                    case Prepared():
-                        view.prepared(event)
-                    case Progress():
-                        view.progress(event)
-                    case Judging():
-                        view.judging(event)
-                    case Finished():
-                        view.finished(event)
-                number = cluster.agreed if cluster is not None else caught.number
-                if number and not isinstance(event, Finished):
-                    view.close()
-                    events.throw(Stop(number))
-    finally:
-        view.close()
-    if json and out is not None:
-        print_json(summary(out))
+    cluster: of the processes that do this together; one shows it.
+    """
+    from glassnet.doors.commands import following
+    from glassnet.doors.run import Finished, run
+    from glassnet.doors.screen import console
+    from glassnet.doors.terminal import TrainingView
+    from glassnet.training.cluster import APART
+
+    screen = console(order.json, quiet=not world().is_first)
+    dataset = read(screen)
+    events = run(dataset, order.training, order.out, order.data, order.reading, stored, cluster or APART)
+    following.follow(events, TrainingView(screen), Finished, cluster)
+    if order.json and order.out is not None:
+        print_json(summary(order.out))
 
 
 def finish_line(folder: Path, json: bool) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json as jsons
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassnet.config import PARTS, Detecting, Reading, Training, flag
+from glassnet.config import PARTS, Detecting, Order, Reading, Training, flag
 from glassnet.data.boxes.finding import BoxSource, find_boxes
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card, refuse_weights_of_detector
-from glassnet.doors.commands import print_json
+from glassnet.doors.commands import print_json, title
 from glassnet.doors.folder import choose_out
 from glassnet.errors import GlassnetError
 from glassnet.world import world
@@ -24,45 +25,34 @@ if TYPE_CHECKING:
     from glassnet.training.cluster import Cluster
 
 
-def train_boxes(
-    source: BoxSource,
-    data: str,
-    name: str,
-    out: Path | None,
-    settings: Training,
-    detecting: Detecting,
-    reading: Reading,
-    overwrite: bool,
-    json: bool,
-) -> None:
+def train_boxes(source: BoxSource, order: Order) -> None:
     """Trains a detector and leaves its folder."""
-    folder = choose_box_folder(name, out, settings, detecting, reading, overwrite)
-    follow_boxes(source, data, folder, settings, detecting, reading, None, json)
+    follow_boxes(source, replace(order, out=choose_box_folder(order)))
 
 
-def choose_box_folder(
-    name: str, out: Path | None, settings: Training, detecting: Detecting, reading: Reading, overwrite: bool
-) -> Path:
+def choose_box_folder(order: Order) -> Path:
     """Where a new detector goes, with all refused that can be known by now. Raises GlassnetError."""
-    refuse_what_does_nothing(detecting, reading)
-    refuse_weights_of_detector(settings.weights, detecting.engine or "fast")
-    return choose_out(name, out, overwrite)
+    refuse_what_does_nothing(order.detecting, order.reading)
+    refuse_weights_of_detector(order.training.weights, order.detecting.engine or "fast")
+    return choose_out(title(order.data), order.out, order.overwrite)
 
 
-def resume_boxes(folder: Path, plan: DetectorPlan, asked: tuple[Training, Detecting, Reading], json: bool) -> None:
+def resume_boxes(folder: Path, plan: DetectorPlan, order: Order) -> None:
     """Goes on by the stored plan; settings that say otherwise are refused."""
-    refuse_other_words(plan, asked)
+    refuse_other_words(plan, order)
     source = source_of(plan.source)
-    follow_boxes(source, plan.source, folder, plan.settings, plan.detecting, plan.reading, plan, json)
+    planned = replace(
+        order, data=plan.source, out=folder, training=plan.settings, reading=plan.reading, detecting=plan.detecting
+    )
+    follow_boxes(source, planned, plan)
 
 
-def refuse_other_words(plan: DetectorPlan, asked: tuple[Training, Detecting, Reading]) -> None:
+def refuse_other_words(plan: DetectorPlan, order: Order) -> None:
     """Raises GlassnetError for a setting that differs from a plan's."""
-    settings, detecting, reading = asked
     pairs = (
-        (settings, plan.settings, Training()),
-        (detecting, plan.detecting, Detecting()),
-        (reading, plan.reading, Reading()),
+        (order.training, plan.settings, Training()),
+        (order.detecting, plan.detecting, Detecting()),
+        (order.reading, plan.reading, Reading()),
     )
     refuse_other_settings(pairs)
 
@@ -123,52 +113,26 @@ def summary(folder: Path) -> dict[str, object]:
 
 
 def follow_boxes(
-    source: BoxSource,
-    data: str,
-    out: Path | None,
-    settings: Training,
-    detecting: Detecting,
-    reading: Reading,
-    stored: DetectorPlan | None,
-    json: bool,
-    cluster: Cluster | None = None,
+    source: BoxSource, order: Order, stored: DetectorPlan | None = None, cluster: Cluster | None = None
 ) -> None:
-    """Trains a detector and shows it. cluster: of the processes that do this together; one shows it."""
-    from glassnet.doors.detection.events import Step
-    from glassnet.doors.detection.run import Finished, Prepared, run
-    from glassnet.doors.detection.view import DetectorView
-    from glassnet.doors.run import Stop
-    from glassnet.doors.screen import console
-    from glassnet.doors.signals import patient_signals
-    from glassnet.training.progress import Progress
+    """Trains a detector and shows it. order: its folder is chosen. stored: the plan that it goes on by.
 
-    screen = console(json, quiet=not world().is_first)
-    view, found = DetectorView(screen), _read(source, screen, cluster)
-    try:
-        with patient_signals() as caught:
-            if cluster is None:
-                events = run(found, settings, detecting, out, data, reading, stored)
-            else:
-                cluster.caught = lambda: caught.number
-                events = run(found, settings, detecting, out, data, reading, stored, cluster)
-            for event in events:
-                match event:
-                    case Step():
-                        view.step(event)
-                    case Prepared():
-                        view.prepared(event)
-                    case Progress():
-                        view.progress(event)
-                    case Finished():
-                        view.finished(event)
-                number = cluster.agreed if cluster is not None else caught.number
-                if number and not isinstance(event, Finished):
-                    view.close()
-                    events.throw(Stop(number))
-    finally:
-        view.close()
-    if json and out is not None:
-        print_json(summary(out))
+    cluster: of the processes that do this together; one shows it.
+    """
+    from glassnet.doors.commands import following
+    from glassnet.doors.detection.run import Finished, run
+    from glassnet.doors.detection.view import DetectorView
+    from glassnet.doors.screen import console
+    from glassnet.training.cluster import APART
+
+    screen = console(order.json, quiet=not world().is_first)
+    found = _read(source, screen, cluster)
+    events = run(
+        found, order.training, order.detecting, order.out, order.data, order.reading, stored, cluster or APART
+    )  # fmt: skip
+    following.follow(events, DetectorView(screen), Finished, cluster)
+    if order.json and order.out is not None:
+        print_json(summary(order.out))
 
 
 def _read(source: BoxSource, screen: Console, cluster: Cluster | None) -> BoxData:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from glassnet.config import Detecting, Reading, Training
-from glassnet.data.boxes.finding import find_boxes
+from glassnet.config import Order, Reading
 from glassnet.data.dataset import Dataset
 from glassnet.data.places import refuse_missing, refuse_missing_weights
 from glassnet.doors import folder as layout
-from glassnet.doors.card import read_card
 from glassnet.doors.commands import title, train_boxes
-from glassnet.doors.commands.train import choose, finish_line, folder_to_resume, follow, refuse_device, take_up
+from glassnet.doors.commands.train import (
+    boxes_of,
+    choose,
+    finish_line,
+    folder_to_resume,
+    follow,
+    is_trained,
+    learns_without_labels,
+    refuse_device,
+    take_up,
+)
 from glassnet.doors.detection.plan import from_json, read_detector_plan
-from glassnet.doors.folder import is_model, is_unfinished
 from glassnet.doors.inputs import find_data
 from glassnet.doors.joining import joined
 from glassnet.doors.plan import Plan, read_plan
 from glassnet.doors.screen import read, tell_processes
-from glassnet.errors import GlassnetError
 from glassnet.nets import zoo
 from glassnet.training.cluster import Cluster
 from glassnet.world import launch
@@ -31,86 +37,59 @@ from glassnet.world import launch
 TRAINED, NEW, TAKEN_UP = "trained", "new", "taken up"
 
 
-def train_together(
-    data: str,
-    out: Path | None,
-    settings: Training,
-    detecting: Detecting,
-    reading: Reading,
-    resume: bool,
-    overwrite: bool,
-    json: bool,
-) -> None:
+def train_together(order: Order) -> None:
     """Trains a net in all processes of a cluster and leaves one model folder; its summary is the JSON."""
-    with joined(settings) as (cluster, mine):
-        told = cluster.led(lambda: _begin(data, out, settings, detecting, reading, resume, overwrite))
+    with joined(order.training) as (cluster, mine):
+        told = cluster.led(lambda: _begin(order))
         assert isinstance(told, dict), "as it was sent"
         is_first, how, folder = cluster.world.is_first, told["how"], Path(told["folder"])
         if how == TRAINED:
             if is_first:
-                finish_line(folder, json)
+                finish_line(folder, order.json)
             return
+        planned = replace(order, data=told["source"], out=folder if is_first else None, training=mine)
         if "boxes" in told:
-            _follow_boxes(told, folder if is_first else None, (mine, detecting, reading), json, cluster)
+            _follow_boxes(told["boxes"], planned, cluster)
             return
         plan: Plan | None = read_plan(folder) if is_first and how == TAKEN_UP else None
-        source, looked = told["source"], Reading(**told["reading"])
+        planned = replace(planned, reading=Reading(**told["reading"]))
 
         def reader(screen: Console) -> Dataset:
             tell_processes(screen, cluster.world.size)
-            return cluster.in_turn(lambda: read(find_data(source, looked, unlabelled=told["unlabelled"]), screen))
+            return cluster.in_turn(
+                lambda: read(find_data(planned.data, planned.reading, unlabelled=told["unlabelled"]), screen)
+            )
 
-        follow(reader, mine, folder if is_first else None, source, looked, plan, json, cluster)
+        follow(reader, planned, plan, cluster)
 
 
-def _begin(
-    data: str,
-    out: Path | None,
-    settings: Training,
-    detecting: Detecting,
-    reading: Reading,
-    resume: bool,
-    overwrite: bool,
-) -> dict[str, object]:
+def _begin(order: Order) -> dict[str, object]:
     """What the first process decides: which folder, of what data, and whether its training was begun before."""
-    begun = None if resume else layout.unfinished_of(launch(), title(data), out)
-    if resume:
-        begun = folder_to_resume(data, out)
-        if is_model(begun) and not is_unfinished(begun):
-            read_card(begun)
+    begun = None if order.resume else layout.unfinished_of(launch(), title(order.data), order.out)
+    if order.resume:
+        begun = folder_to_resume(order)
+        if is_trained(begun):
             return {"how": TRAINED, "folder": str(begun)}
-        if not is_unfinished(begun):
-            fix = "Begin one without --resume"
-            raise GlassnetError(str(begun), expected="an unfinished training", found="none", fix=fix)
     if begun is not None:
         boxes = read_detector_plan(begun)
         if boxes is not None:
-            train_boxes.refuse_other_words(boxes, (settings, detecting, reading))
+            train_boxes.refuse_other_words(boxes, order)
             return {"how": TAKEN_UP, "folder": str(begun), "source": boxes.source, "boxes": asdict(boxes)}
-        plan = take_up(begun, settings, detecting, reading)
+        plan = take_up(begun, order)
         facts = {"source": plan.source, "reading": asdict(plan.reading), "unlabelled": zoo.named_belief(plan.net)}
         return {"how": TAKEN_UP, "folder": str(begun), **facts}
-    refuse_missing(data)
-    refuse_missing_weights(settings.weights)
-    refuse_device(settings.device)
-    if reading.kind is None and not is_model(Path(data)) and find_boxes(data) is not None:
-        folder = train_boxes.choose_box_folder(title(data), out, settings, detecting, reading, overwrite)
-        return {"how": NEW, "folder": str(folder), "source": data, "boxes": None}
-    _, folder = choose(data, out, settings, detecting, reading, overwrite)
-    learns_without = bool(settings.net) and zoo.named_belief(str(settings.net))
-    return {
-        "how": NEW, "folder": str(folder), "source": data, "reading": asdict(reading), "unlabelled": learns_without
-    }  # fmt: skip
+    refuse_missing(order.data)
+    refuse_missing_weights(order.training.weights)
+    refuse_device(order.training.device)
+    if boxes_of(order) is not None:
+        folder = train_boxes.choose_box_folder(order)
+        return {"how": NEW, "folder": str(folder), "source": order.data, "boxes": None}
+    _, folder = choose(order)
+    facts = {"reading": asdict(order.reading), "unlabelled": learns_without_labels(order)}
+    return {"how": NEW, "folder": str(folder), "source": order.data, **facts}
 
 
-def _follow_boxes(
-    told: Mapping[str, Any],
-    out: Path | None,
-    asked: tuple[Training, Detecting, Reading],
-    json: bool,
-    cluster: Cluster,
-) -> None:
-    """Trains a detector. told: what the first process decided. asked: what was typed; a plan counts for more."""
-    stored = from_json(told["boxes"]) if told["boxes"] is not None else None
-    source = cluster.together(lambda: train_boxes.source_of(told["source"]))
-    train_boxes.follow_boxes(source, told["source"], out, *asked, stored, json, cluster)
+def _follow_boxes(plan: Mapping[str, Any] | None, order: Order, cluster: Cluster) -> None:
+    """Trains a detector. plan: that the first process found, if there is one; it counts for more than the order."""
+    source = cluster.together(lambda: train_boxes.source_of(order.data))
+    train_boxes.follow_boxes(source, order, from_json(plan) if plan is not None else None, cluster)

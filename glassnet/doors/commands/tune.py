@@ -40,9 +40,8 @@ def tune(
     if settings.net:
         text.measure(zoo.suited(settings.net, source.shape), source.shape, max(len(source.classes), 2))
     minutes = settings.minutes or (None if trials else USUAL_MINUTES)
-    from glassnet.doors.run import Stop
+    from glassnet.doors.commands.following import follow
     from glassnet.doors.screen import console, read
-    from glassnet.doors.signals import patient_signals
     from glassnet.doors.tuned import Tuned
     from glassnet.doors.tuning import Wanted
     from glassnet.doors.tuning import tune as search
@@ -50,18 +49,7 @@ def tune(
 
     screen = console(json)
     wanted = Wanted(folder, trials, minutes, storage)
-    view, dataset = TuningView(screen), read(source, screen)
-    try:
-        with patient_signals() as caught:
-            events = search(dataset, replace(settings, minutes=None), wanted, data, reading)
-            for event in events:
-                view.show(event)
-                if isinstance(event, Tuned):
-                    found = event
-                elif caught.number:
-                    view.close()
-                    events.throw(Stop(caught.number))
-    finally:
-        view.close()
-    if json:
+    events = search(read(source, screen), replace(settings, minutes=None), wanted, data, reading)
+    found = follow(events, TuningView(screen), Tuned)
+    if json and isinstance(found, Tuned):
         print_json(found.as_json())

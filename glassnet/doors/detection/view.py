@@ -11,7 +11,7 @@ from rich.text import Text
 from glassnet.data.dataset import SPLITS
 from glassnet.doors.detection.events import Step
 from glassnet.doors.detection.plan import costs
-from glassnet.doors.detection.run import Finished, Prepared
+from glassnet.doors.detection.run import Event, Finished, Prepared
 from glassnet.doors.screen import ACCENT, Redrawn, fact
 from glassnet.doors.terminal import EpochTable, machine_words, short
 from glassnet.training.detection.telling import lines
@@ -30,7 +30,19 @@ class DetectorView:
         self._epochs = EpochTable(out, self._drawn)
         self._stage = "", 0.0  # that goes on, and since when
 
-    def step(self, event: Step) -> None:
+    def show(self, event: Event) -> None:
+        """One event further."""
+        match event:
+            case Step():
+                self._step(event)
+            case Prepared():
+                self._prepared(event)
+            case Progress():
+                self._epochs.progress(event)
+            case Finished():
+                self._finished(event)
+
+    def _step(self, event: Step) -> None:
         """How far a stage is that is no epoch."""
         now = time.monotonic()
         if event.stage != self._stage[0]:
@@ -43,7 +55,7 @@ class DetectorView:
                 fact(event.stage, f"{event.done:,} of {event.total:,} {event.what}, {duration(left)} left")
             )
 
-    def prepared(self, event: Prepared) -> None:
+    def _prepared(self, event: Prepared) -> None:
         """What is about to happen: data, split, regions, net, machine."""
         self._drawn.stop()
         plan, basis = event.plan, event.basis
@@ -75,11 +87,7 @@ class DetectorView:
         )  # of one region, its share of the picture in it
         self._epochs.begin("regions/s", multiply_adds * 6 / 1e9, event.machine.gflops[plan.recipe.precision])
 
-    def progress(self, event: Progress) -> None:
-        """One step of training further."""
-        self._epochs.progress(event)
-
-    def finished(self, event: Finished) -> None:
+    def _finished(self, event: Finished) -> None:
         """The answer first; then what it cost, where it lies, the next command."""
         self._drawn.stop()
         outcome = event.outcome
