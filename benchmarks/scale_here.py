@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.costs import JUDGED, PASSES, SPLITS
 from benchmarks.growth import npz, shards
-from benchmarks.scale import JUDGED, PASSES, SPLITS
 from glassnet.config import Training
 from glassnet.data import kinds
 from glassnet.doors import choosing, starting

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.scale import Machine, Work, step
+from benchmarks.costs import Machine, Work, step
 
 FINER = 2  # times, made smaller at the end
 SIZE, LEFT, TOP, RIGHT, BOTTOM = (980, 560), 92, 84, 36, 64
