@@ -102,17 +102,13 @@ def arranged(
     files: in natural order; the listing, which has no stamp, names all of them. empty: folders that hold nothing.
     Raises GlassnetError when the folders name no classes.
     """
-    notes: tuple[str, ...] = ()
-    while True:
-        tops = list(dict.fromkeys(_top(folder) for folder in files.folders if folder))
-        only = next(iter(tops), "")
-        if len(tops) != 1 or "" in files.folders or not _nested(_inside(files.folders)) or only.lower() in SPLIT_WORDS:
-            break
+    wrapping = _wrapping(files.folders)
+    notes = tuple(f"read from the folder {only} inside it" for only in wrapping)
+    for only in wrapping:
         root = root / only
-        notes += (f"read from the folder {only} inside it",)
         files = replace(files, folders=_inside(files.folders))
         empty = [name.split("/", 1)[1] for name in empty if name.startswith(f"{only}/")]
-    loose = _loose(files)
+    tops, loose = _tops(files.folders), _loose(files)
     if not tops:
         raise _no_classes(root, loose, suffixes)
     has_splits, left_out = _split_folders(root, files.folders, tops)
@@ -140,6 +136,21 @@ def arranged(
         notes + _alike(classes),
     )
     return listing, rows
+
+
+def _wrapping(folders: Sequence[str]) -> list[str]:
+    """Folders with nothing beside them, one in the other, before those of classes or splits begin."""
+    found: list[str] = []
+    while True:
+        tops, inside = _tops(folders), _inside(folders)
+        if len(tops) != 1 or "" in folders or not _nested(inside) or tops[0].lower() in SPLIT_WORDS:
+            return found
+        found.append(tops[0])
+        folders = inside
+
+
+def _tops(folders: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(_top(folder) for folder in folders if folder))
 
 
 def _top(folder: str) -> str:

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glassnet import files
 from glassnet.config import Reading
-from glassnet.data.dataset import TEST, Dataset
+from glassnet.data.dataset import Dataset
 from glassnet.doors.card import Card, read_card
 from glassnet.doors.commands import class_places, output_file, print_json, title, typed
 from glassnet.doors.commands.evaluate_boxes import evaluate_boxes
 from glassnet.doors.commands.evaluate_unlabelled import evaluate_unlabelled
+from glassnet.doors.commands.unseen import unseen
 from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
-from glassnet.words import by, counted, percent
+from glassnet.words import by, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,21 +123,6 @@ def _show(asked: _Asked, folder: Path, dataset: Dataset, page: Path, screen: Con
     screen.print(fact("page", str(page)))
     worst = dataset.file(int(found.rows[found.mistakes[0]])) if len(found.mistakes) else None
     screen.print(fact("next", typed("glassnet", "explain", folder, worst or "FILE"), "bold"))
-
-
-def unseen(dataset: Dataset, seen: NDArray[np.uint64]) -> tuple[NDArray[np.int64], str]:
-    """The examples to ask about, and in words which: the test split if there is one; nothing the model learnt from."""
-    rows = np.flatnonzero(dataset.samples.split == TEST)
-    words = f"the {len(rows):,} test {dataset.kind}"
-    if not len(rows):
-        rows, words = np.arange(len(dataset)), f"all {len(dataset):,} {dataset.kind}"
-    known = np.isin(dataset.samples.digest[rows], seen)
-    if known.all():
-        return rows, f"Asked about {words}; the model learnt from every one of them, so this is no test."
-    left = rows[~known]
-    if not known.any():
-        return left, f"Asked about {words}; it learnt from none of them."
-    return left, f"Asked about {len(left):,} of {words}; it learnt from the other {counted(int(known.sum()), 'one')}."
 
 
 def _mistakes(found: Report, dataset: Dataset) -> dict[str, object]:

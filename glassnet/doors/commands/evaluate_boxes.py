@@ -17,6 +17,7 @@ from glassnet.data.boxes.finding import find_boxes
 from glassnet.data.dataset import TEST
 from glassnet.doors.card import Card, read_card
 from glassnet.doors.commands import class_places, output_file, print_json, title, typed
+from glassnet.doors.commands.unseen import left
 from glassnet.errors import GlassnetError
 from glassnet.words import counted
 
@@ -131,13 +132,4 @@ def _unseen(data: BoxData, seen: NDArray[np.uint64]) -> tuple[NDArray[np.int64],
     words = f"the {counted(len(rows), 'test picture')}"
     if not len(rows):
         rows, words = np.arange(len(data)), f"all {counted(len(data), 'picture')}"
-    known = np.isin([digest_of(data.file(i).read_bytes()) for i in rows.tolist()], seen)
-    if known.all():
-        return rows, f"Asked about {words}; the model learnt from every one of them, so this is no test."
-    if not known.any():
-        return rows, f"Asked about {words}; it learnt from none of them."
-    left = rows[~known]
-    return (
-        left.tolist(),
-        f"Asked about {len(left):,} of {words}; it learnt from the other {counted(int(known.sum()), 'one')}.",
-    )
+    return left(rows, words, np.isin([digest_of(data.file(i).read_bytes()) for i in rows.tolist()], seen))

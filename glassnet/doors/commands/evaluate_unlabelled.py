@@ -6,6 +6,7 @@ from pathlib import Path
 
 from glassnet.data.kinds import Source
 from glassnet.doors.commands import print_json, typed
+from glassnet.doors.commands.unseen import unseen
 
 
 def evaluate_unlabelled(folder: Path, source: Source, data: str, json: bool) -> None:
@@ -17,7 +18,6 @@ def evaluate_unlabelled(folder: Path, source: Source, data: str, json: bool) -> 
     import torch
 
     from glassnet.data.loader import Loader
-    from glassnet.doors.commands.evaluate import unseen
     from glassnet.doors.lines import none_of_these, rebuilt
     from glassnet.doors.model import BATCH, Model
     from glassnet.steps import finish

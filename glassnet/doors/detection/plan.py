@@ -103,24 +103,35 @@ def make(
     size = _usual_size(basis)
     normalisation = given.normalisation_for(3) if given else None
     begun = (f"begun with the weights of {given.name}; the votes begin anew",) if given else ()
+    augmentation, varied = _varied(basis, settings) if settings.augment else (Augmentation(), ())
     count = len(basis.sides.rows(TRAIN))
-    augmentation = Augmentation()
-    notes: tuple[str, ...] = ()
-    if settings.augment:
-        mirrors = mirrors_of(basis, settings.seed)
-        augmentation = Augmentation(
-            mirror_x=mirrors.left_right.natural, mirror_y=mirrors.up_down.natural, scale=ZOOM
-        )  # fmt: skip
-        ways = [words for is_on, words in ((augmentation.mirror_x, "left-right"), (augmentation.mirror_y, "up-down"))]
-        named = [
-            words for words, is_on in zip(ways, (augmentation.mirror_x, augmentation.mirror_y), strict=True) if is_on
-        ]
-        mirrored = f"mirrored {' and '.join(named)}, " if named else ""
-        notes += (f"varied: {mirrored}zoomed up to {percent(math.expm1(ZOOM))}, shifted, in another light",)
+    recipe = _recipe(settings, engine, given is not None, count, machine, augmentation)
+    plan = DetectorPlan(
+        source, settings, detecting, reading, engine, net, max(size), size, recipe,
+        normalisation or normalisation_of(basis), basis.fingerprint, (*basis.notes, *begun, *varied),
+    )  # fmt: skip
+    threads, why = _threads(plan, basis, machine, sharing)
+    return replace(plan, recipe=replace(recipe, threads=threads), notes=(*plan.notes, *why))
+
+
+def _varied(basis: Basis, settings: Training) -> tuple[Augmentation, tuple[str, ...]]:
+    """How training pictures are varied, and that in words."""
+    mirrors = mirrors_of(basis, settings.seed)
+    found = Augmentation(mirror_x=mirrors.left_right.natural, mirror_y=mirrors.up_down.natural, scale=ZOOM)
+    ways = ((found.mirror_x, "left-right"), (found.mirror_y, "up-down"))
+    named = [words for is_on, words in ways if is_on]
+    mirrored = f"mirrored {' and '.join(named)}, " if named else ""
+    return found, (f"varied: {mirrored}zoomed up to {percent(math.expm1(ZOOM))}, shifted, in another light",)
+
+
+def _recipe(
+    settings: Training, engine: str, is_given: bool, count: int, machine: Machine, augmentation: Augmentation
+) -> Recipe:
+    """Of a training on so many pictures. is_given: whether it begins with the weights of another."""
     fast = engine == "fast"
-    as_published = given is not None and not fast  # a net that is there already is tuned as R-CNN's was
-    rate = PUBLISHED if as_published else TUNING if given else LEARNING
-    recipe = Recipe(
+    as_published = is_given and not fast  # a net that is there already is tuned as R-CNN's was
+    rate = PUBLISHED if as_published else TUNING if is_given else LEARNING
+    return Recipe(
         epochs=settings.epochs or min(max(round(SEEN[engine] / count), EPOCHS[0]), EPOCHS[1]),
         batch=settings.batch or (PICTURES if fast else STEP_OF_RCNN[0]),
         learning_rate=settings.learning_rate or rate,
@@ -132,12 +143,6 @@ def make(
         augmentation=augmentation,
         optimizer="sgd" if as_published else "muon",
     )
-    plan = DetectorPlan(
-        source, settings, detecting, reading, engine, net, max(size), size, recipe,
-        normalisation or normalisation_of(basis), basis.fingerprint, (*basis.notes, *begun, *notes),
-    )  # fmt: skip
-    threads, why = _threads(plan, basis, machine, sharing)
-    return replace(plan, recipe=replace(recipe, threads=threads), notes=(*plan.notes, *why))
 
 
 def build(plan: DetectorPlan, classes: int, begun: bool = True) -> RegionNet:

@@ -58,6 +58,7 @@ def lab(named: Path | None = None) -> FastAPI:
     app.state.nets, app.state.compute = nets, compute
     told_errors(app)
     _nets(app, nets, compute)
+    _letters(app)
     looking.routes(app, nets, compute)
     checking.routes(app)
     predicting.routes(app, nets.any_of, compute)
@@ -116,6 +117,8 @@ def _nets(app: FastAPI, nets: Nets, compute: Compute) -> None:
     async def example(name: str, which: int = 0) -> dict[str, Any]:
         return await compute(lambda: passes.example(nets.open(name), which))
 
+
+def _letters(app: FastAPI) -> None:
     @app.get("/api/letters/{letter}", summary="A letter of the slides as a drawing")
     async def letter(letter: str, size: Annotated[int, Query(ge=5, le=64)] = 9) -> dict[str, str]:
         from glassnet.data.xo import CLASSES, Knobs, draw
