@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassnet.data.dataset import TEST, Dataset
-from glassnet.words import counted
 
 
 def unseen(dataset: Dataset, seen: NDArray[np.uint64]) -> tuple[NDArray[np.int64], str]:
@@ -27,5 +26,5 @@ def left(rows: NDArray[np.int64], words: str, known: NDArray[np.bool_]) -> tuple
         return rows, f"Asked about {words}; the model learnt from every one of them, so this is no test."
     if not known.any():
         return rows, f"Asked about {words}; it learnt from none of them."
-    others = counted(int(known.sum()), "one")
+    others = "one" if known.sum() == 1 else f"{int(known.sum()):,}"
     return rows[~known], f"Asked about {int((~known).sum()):,} of {words}; it learnt from the other {others}."
