@@ -6,7 +6,7 @@ import torch
 
 from glassnet.explaining.explanation import explain
 from glassnet.explaining.trace import trace
-from glassnet.explaining.votes import hidden_votes, vote_map, votes
+from glassnet.explaining.votes import Votes, hidden_votes, vote_map, votes
 from glassnet.nets.convnet import ConvNet
 from glassnet.nets.text import parse
 
@@ -38,6 +38,18 @@ def test_votes_and_bias_add_up_to_the_logit_value_by_value(shape, text):
         assert sum(by_hand) + bias[k] == pytest.approx(logit[k], rel=1e-12)
         assert cast.logit[k] == pytest.approx(logit[k], rel=1e-12)
         assert cast.logit[k] == cast.contribution[k].sum() + cast.bias[k]
+
+
+def test_what_casts_no_vote_is_told_with_the_rest():
+    weights = np.array([[2.0, 0.0, -1.0, 0.5], [0.0, 0.0, 0.0, 0.0]])
+    cast = Votes(np.array([1.0, 3.0, 2.0, 0.0]), weights, np.array([0.25, 0.5]), 0, (4,))
+    told = cast.told(0, 3)
+    assert (told.shown.tolist(), told.words, told.rest) == ([0, 2], "2 weaker votes and the bias", 0.25)
+    one = cast.told(0, 1)
+    assert (one.shown.tolist(), one.words, one.rest) == ([0], "3 weaker votes and the bias", -1.75)
+    none = cast.told(1, 3)
+    assert (none.shown.tolist(), none.rest) == ([0], 0.5), "a line at least"
+    assert Votes(np.ones(1), np.ones((1, 1)), np.zeros(1), 0, (1,)).told(0, 5).words == "the bias"
 
 
 @pytest.mark.parametrize(("shape", "text"), [*GRIDS, *MEANS, *LARGEST, *HIDDEN])

@@ -72,15 +72,14 @@ def vote_lines(one: Explanation) -> Iterator[Text]:
     )
     maker = one.steps[one.votes.made_by].name if one.votes.made_by >= 0 else "the input"
     for k in (first, second):
-        cast, order = one.votes.contribution[k], one.votes.strongest(k)
+        cast, told = one.votes.contribution[k], one.votes.told(k, MOST_VOTES)
         yield Text()
         yield Text(f"votes for {one.classes[k]}, by the values of {maker}", "dim")
-        where = [one.where(int(f)) for f in order[:MOST_VOTES]]
+        where = [one.where(int(f)) for f in told.shown]
         width = max(24, *(len(words) + 1 for words in where))
-        for words, f in zip(where, order, strict=False):
+        for words, f in zip(where, told.shown, strict=True):
             yield Text(f"{words:<{width}}{one.votes.values[f]:7.2f} x {one.votes.weights[k, f]:6.2f} {cast[f]:+8.2f}")
-        rest = float(cast[order[MOST_VOTES:]].sum() + one.votes.bias[k])
-        yield Text(f"{f'{max(0, len(order) - MOST_VOTES):,} weaker votes and the bias':<{width + 16}} {rest:+8.2f}")
+        yield Text(f"{told.words:<{width + 16}} {told.rest:+8.2f}")
         yield Text(f"{one.classes[k]:<{width + 16}} {one.votes.logit[k]:+8.2f}", "bold")
     yield Text()
 

@@ -182,8 +182,7 @@ def _hidden_tables(one: Explanation) -> list[VoteTable]:
 
 def _vote_table(one: Explanation, cast: Votes, k: int, title: str, name: str, most: float) -> VoteTable:
     """most: the vote whose bar is full."""
-    order, contribution = cast.strongest(k), cast.contribution[k]
-    shown, rest = order[:SHOWN_VOTES], order[SHOWN_VOTES:]
+    contribution, told = cast.contribution[k], cast.told(k, SHOWN_VOTES)
     lines = tuple(
         VoteLine(
             one.where(int(f), cast),
@@ -194,11 +193,9 @@ def _vote_table(one: Explanation, cast: Votes, k: int, title: str, name: str, mo
             round(float(abs(contribution[f])) / max(most, 1e-12) * 100, 1),
             bool(contribution[f] > 0),
         )
-        for f in shown
+        for f in told.shown
     )
-    words = f"{counted(len(rest), 'weaker vote')} and the bias" if len(rest) else "the bias"
-    remainder = float(contribution[rest].sum() + cast.bias[k])
-    return VoteTable(title, name, lines, words, signed(remainder), signed(cast.logit[k]))
+    return VoteTable(title, name, lines, told.words, signed(told.rest), signed(cast.logit[k]))
 
 
 def _link(one: Explanation, cast: Votes, f: int) -> str:

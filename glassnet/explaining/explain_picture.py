@@ -108,12 +108,10 @@ def _layer(name: str, step: Step) -> Image.Image:
 def _votes(one: Explanation, k: int) -> list[Image.Image]:
     """The strongest votes for a class, and the rest in one line."""
     cast = one.votes
-    order, votes = cast.strongest(k), cast.contribution[k]
+    votes, told = cast.contribution[k], cast.told(k, VOTES)
     most = max(float(np.abs(votes).max()), 1e-12)
-    lines = [_vote(one.where(int(f)), float(votes[f]), most) for f in order[:VOTES]]
-    rest = float(votes[order[VOTES:]].sum() + cast.bias[k])
-    others = max(0, len(order) - VOTES)
-    lines += [_vote(f"{others:,} weaker votes and the bias", rest, 0), _vote(one.classes[k], float(cast.logit[k]), 0)]
+    lines = [_vote(one.where(int(f)), float(votes[f]), most) for f in told.shown]
+    lines += [_vote(told.words, told.rest, 0), _vote(one.classes[k], float(cast.logit[k]), 0)]
     return [_text(f"votes for {one.classes[k]}"), _column(lines)]
 
 

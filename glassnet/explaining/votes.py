@@ -11,8 +11,21 @@ from torch import nn
 
 from glassnet.explaining.trace import Step, sources
 from glassnet.nets.layers import Max, Mean
+from glassnet.words import counted
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Votes for a class as people are told them. shown: places of values, one by one. rest: all else, with the bias.
+
+    words: what the rest is.
+    """
+
+    shown: NDArray[np.int64]
+    words: str
+    rest: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,14 @@ class Votes:
     def strongest(self, k: int) -> NDArray[np.int64]:
         """Places of the values by the size of their vote for class k, the strongest first."""
         return np.argsort(-np.abs(self.contribution[k]), kind="stable")
+
+    def told(self, k: int, most: int) -> Told:
+        """The strongest for class k, so many at most, one at least, and none beside it that casts nothing."""
+        order, contribution = self.strongest(k), self.contribution[k]
+        count = max(1, int(np.count_nonzero(contribution[order[:most]])))
+        others = order[count:]
+        words = f"{counted(len(others), 'weaker vote')} and the bias" if len(others) else "the bias"
+        return Told(order[:count], words, float(contribution[others].sum() + self.bias[k]))
 
     def place(self, f: int) -> tuple[int, ...]:
         """Where value f stands in the layer that made it: (feature, *place)."""

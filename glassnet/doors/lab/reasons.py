@@ -55,7 +55,7 @@ def _lines(one: Explanation, k: int) -> list[dict[str, Any]]:
     """The strongest votes for a class, in words, each with the stretch of the input that it was made of."""
     cast = one.votes
     contribution = cast.contribution[k]
-    shown = cast.strongest(k)[:LINES]
+    shown = cast.told(k, LINES).shown
     return [
         {
             "words": one.where(int(f)),
