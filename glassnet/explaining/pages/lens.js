@@ -141,6 +141,7 @@ function sumInWords(open, rest, sum, pixels) {
     const terms = open[0].values.map((v, i) => (v === null ? 0 : v * open[0].weights[i]));
     return `${terms.map((v, i) => (i ? (v < 0 ? "\u2212 " : "+ ") + figure(Math.abs(v)) : figure(v))).join(" ")} = ${figure(sum)}`;
   }
+  if (open.length === 1 && !rest) return `${pixels} products add up to ${figure(sum)}.`;
   const parts = open.map((one) => figure(one.sum)).join(", ");
   const others = sum - open.reduce((total, one) => total + one.sum, 0);
   return `${pixels} products add up to ${figure(sum)}: ${parts}${rest ? `, and ${figure(others)} from ${rest} weaker channel${rest > 1 ? "s" : ""}` : ""}.`;
