@@ -210,6 +210,24 @@ def test_models_are_numbered_and_never_overwritten_unasked(glassnet, tmp_path):
     assert (tmp_path / "models" / "digits-1" / "SHA256SUMS").read_text() != before
 
 
+def test_trainings_that_begin_at_once_each_get_a_folder_of_their_own(tmp_path):
+    command = [sys.executable, "-m", "glassnet", "train", "xo", "--epochs", "1", "--threads", "1", "--json"]
+    running = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in "123"]
+    said = [one.communicate(timeout=120) for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0], said
+    assert sorted(json.loads(out)["model"] for out, _ in said) == ["models/xo-1", "models/xo-2", "models/xo-3"]
+
+
+def test_a_training_that_comes_to_nothing_leaves_no_folder(glassnet, tmp_path):
+    for name in "ab":
+        (tmp_path / "broken" / name).mkdir(parents=True)
+        for i in range(9):
+            (tmp_path / "broken" / name / f"{i}.png").write_bytes(b"no picture at all")
+    answer = glassnet("train", "broken", "--json")
+    assert (answer.code, answer.out) == (2, "")
+    assert list((tmp_path / "models").glob("*")) == []
+
+
 def test_a_model_named_like_built_in_data_does_not_hide_it(glassnet):
     quick = ("train", "digits", "--net", "conv 4 3, fc", "--epochs", 1, "--out", "digits", "--json")
     assert glassnet(*quick).code == 0

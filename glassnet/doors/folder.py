@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from glassnet import files
@@ -58,10 +60,44 @@ def refuse_nothing_to_ask(place: Path) -> None:
         raise GlassnetError(str(place), expected="an exported file", found=found, fix="Check the path")
 
 
-def choose_out(title: str, out: Path | None, overwrite: bool = False) -> Path:
-    """Where a new model goes: `out`, or models/TITLE-N, N counting up. Raises GlassnetError rather than overwrite."""
-    if out is None:
-        out = MODELS / f"{title}-{max(_numbered(MODELS, title), default=0) + 1}"
+@contextmanager
+def room_for(title: str, out: Path | None, overwrite: bool = False) -> Iterator[Path]:
+    """Where a new model goes: `out`, or a folder of its own, taken away at the end if nothing came into it.
+
+    Raises GlassnetError rather than overwrite.
+    """
+    if out is not None:
+        yield choose_out(out, overwrite)
+        return
+    folder = reserved(title)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def reserved(title: str, *others: Path) -> Path:
+    """models/TITLE-N, N counting up, made so that no other training takes it. others: folders whose names count too.
+
+    Raises GlassnetError.
+    """
+    while True:
+        last = max((number for folder in (MODELS, *others) for number in _numbered(folder, title)), default=0)
+        out = MODELS / f"{title}-{last + 1}"
+        files.check_room(out, ROOM)
+        files.recover_folder(out)
+        try:
+            out.mkdir(parents=True)
+        except FileExistsError:
+            continue  # another was quicker
+        except OSError as error:
+            raise files.cannot_write(out, error) from error
+        return out
+
+
+def choose_out(out: Path, overwrite: bool = False) -> Path:
+    """A folder that is named for a new model. Raises GlassnetError rather than overwrite."""
     files.check_room(out, ROOM)
     files.recover_folder(out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):

@@ -106,7 +106,7 @@ def train(
     unlabelled = net is not None and zoo.named_belief(net)
     dataset = data if isinstance(data, Dataset) else find_data(data, unlabelled=unlabelled).read()
     settings = Training(net, weights, epochs, minutes, batch, learning_rate, augment, seed, device, threads, precision)
-    folder = choose_out(dataset.name, Path(out)) if out is not None else None
+    folder = choose_out(Path(out)) if out is not None else None
     finished = None
     for event in run(dataset, settings, folder, "" if isinstance(data, Dataset) else str(data)):
         finished = event

@@ -16,7 +16,7 @@ from glassnet.data.split import refuse_one_class
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card, refuse_weights_of_detector
 from glassnet.doors.commands import print_json, title, train_boxes
-from glassnet.doors.folder import choose_out, is_model, is_unfinished
+from glassnet.doors.folder import is_model, is_unfinished
 from glassnet.doors.inputs import find_data
 from glassnet.errors import GlassnetError
 from glassnet.nets import text, zoo
@@ -50,8 +50,9 @@ def train(order: Order) -> None:
     if boxes is not None:
         train_boxes.train_boxes(boxes, order)
         return
-    source, folder = choose(order)
-    follow(lambda screen: _read(source, screen), replace(order, out=folder))
+    source = choose(order)
+    with layout.room_for(source.name, order.out, order.overwrite) as folder:
+        follow(lambda screen: _read(source, screen), replace(order, out=folder))
 
 
 def boxes_of(order: Order) -> BoxSource | None:
@@ -64,19 +65,18 @@ def learns_without_labels(order: Order) -> bool:
     return bool(order.training.net) and zoo.named_belief(str(order.training.net))
 
 
-def choose(order: Order) -> tuple[Source, Path]:
-    """The data of a new training and where it goes, with all refused that can be known by now. Raises GlassnetError."""
+def choose(order: Order) -> Source:
+    """The data of a new training, with all refused that can be known by now. Raises GlassnetError."""
     _refuse_detecting(order.detecting)
     refuse_weights_of_detector(order.training.weights)
     source = find_data(order.data, order.reading, unlabelled=learns_without_labels(order))
     if source.classes:  # else they are known when all is read
         refuse_one_class(source.name, source.classes)
-    folder = choose_out(source.name, order.out, order.overwrite)
     if order.training.net:
         spec = zoo.suited(order.training.net, source.shape)
         fitting = spec if source.has_labels else zoo.without_labels(spec)[0]
         text.measure(fitting, source.shape, max(len(source.classes), 2))
-    return source, folder
+    return source
 
 
 def summary(folder: Path) -> dict[str, object]:

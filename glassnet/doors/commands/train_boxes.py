@@ -13,7 +13,6 @@ from glassnet.data.boxes.finding import BoxSource, find_boxes
 from glassnet.doors import folder as layout
 from glassnet.doors.card import read_card, refuse_weights_of_detector
 from glassnet.doors.commands import print_json, title
-from glassnet.doors.folder import choose_out
 from glassnet.errors import GlassnetError
 from glassnet.world import world
 
@@ -27,14 +26,15 @@ if TYPE_CHECKING:
 
 def train_boxes(source: BoxSource, order: Order) -> None:
     """Trains a detector and leaves its folder."""
-    follow_boxes(source, replace(order, out=choose_box_folder(order)))
+    refuse_what_cannot_be(order)
+    with layout.room_for(title(order.data), order.out, order.overwrite) as folder:
+        follow_boxes(source, replace(order, out=folder))
 
 
-def choose_box_folder(order: Order) -> Path:
-    """Where a new detector goes, with all refused that can be known by now. Raises GlassnetError."""
+def refuse_what_cannot_be(order: Order) -> None:
+    """Raises GlassnetError for all of a new detector that can be known to be wrong by now."""
     refuse_what_does_nothing(order.detecting, order.reading)
     refuse_weights_of_detector(order.training.weights, order.detecting.engine or "fast")
-    return choose_out(title(order.data), order.out, order.overwrite)
 
 
 def resume_boxes(folder: Path, plan: DetectorPlan, order: Order) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,8 @@ TRAINED, NEW, TAKEN_UP = "trained", "new", "taken up"
 
 def train_together(order: Order) -> None:
     """Trains a net in all processes of a cluster and leaves one model folder; its summary is the JSON."""
-    with joined(order.training) as (cluster, mine):
-        told = cluster.led(lambda: _begin(order))
+    with ExitStack() as held, joined(order.training) as (cluster, mine):
+        told = cluster.led(lambda: _begin(order, held))
         assert isinstance(told, dict), "as it was sent"
         is_first, how, folder = cluster.world.is_first, told["how"], Path(told["folder"])
         if how == TRAINED:
@@ -63,8 +64,11 @@ def train_together(order: Order) -> None:
         follow(reader, planned, plan, cluster)
 
 
-def _begin(order: Order) -> dict[str, object]:
-    """What the first process decides: which folder, of what data, and whether its training was begun before."""
+def _begin(order: Order, held: ExitStack) -> dict[str, object]:
+    """What the first process decides: which folder, of what data, and whether its training was begun before.
+
+    held: until the end of the training, where its folder is a new one.
+    """
     begun = None if order.resume else layout.unfinished_of(launch(), title(order.data), order.out)
     if order.resume:
         begun = folder_to_resume(order)
@@ -82,9 +86,11 @@ def _begin(order: Order) -> dict[str, object]:
     refuse_missing_weights(order.training.weights)
     refuse_device(order.training.device)
     if boxes_of(order) is not None:
-        folder = train_boxes.choose_box_folder(order)
+        train_boxes.refuse_what_cannot_be(order)
+        folder = held.enter_context(layout.room_for(title(order.data), order.out, order.overwrite))
         return {"how": NEW, "folder": str(folder), "source": order.data, "boxes": None}
-    _, folder = choose(order)
+    source = choose(order)
+    folder = held.enter_context(layout.room_for(source.name, order.out, order.overwrite))
     facts = {"reading": asdict(order.reading), "unlabelled": learns_without_labels(order)}
     return {"how": NEW, "folder": str(folder), "source": order.data, **facts}
 

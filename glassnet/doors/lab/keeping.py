@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from glassnet.doors.folder import MODELS, choose_out, is_model
+from glassnet.doors.folder import is_model, reserved
 from glassnet.doors.lab import kept
 from glassnet.doors.lab.child import Child
 from glassnet.doors.lab.kept import Record
@@ -139,7 +139,7 @@ class Trainings:
         """Puts a training in line. title: what its model is named after. Raises GlassnetError, Refused."""
         self._refuse_many()
         asked = {"data": data, "settings": settings, "paused": paused, "at": time.time(), "state": "waiting"}
-        one = Training(Record(_reserved(title), asked), "waiting")
+        one = Training(Record(reserved(title, kept.KEPT).name, asked), "waiting")
         one.record.begin()
         self._known[one.record.name] = one
         self._line.append(one)
@@ -275,18 +275,3 @@ def _ended(record: Record) -> Training:
     if state in ENDS.values():
         return Training(record, state, why=str(record.asked.get("why", "")))
     return Training(record, "finished" if record.of("finished") else "stopped", why="the server ended")
-
-
-def _reserved(title: str) -> str:
-    """The name of a new model, its folder made so that nobody else takes it. Raises GlassnetError."""
-    while True:
-        taken = [path.name for folder in (MODELS, kept.KEPT) if folder.is_dir() for path in folder.iterdir()]
-        numbers = [name.removeprefix(f"{title}-") for name in taken if name.startswith(f"{title}-")]
-        last = max((int(number) for number in numbers if number.isdecimal()), default=0)
-        out = choose_out(title, MODELS / f"{title}-{last + 1}")
-        try:
-            MODELS.mkdir(exist_ok=True)
-            out.mkdir()
-        except FileExistsError:
-            continue  # another server in this folder was quicker
-        return out.name
