@@ -17,6 +17,7 @@ HIERARCHY = "hierarchy.png"  # of nets that learnt without labels
 CHECKPOINTS = "checkpoints"
 LAUNCH = "launch.txt"  # beside the checkpoints: which call of torchrun they are of
 MODELS = Path("models")  # where models go unless told
+ATTEMPTS = 1000  # at a folder of one's own, beside others that want one
 ROOM = 20_000_000  # bytes that a training needs at least
 
 
@@ -62,7 +63,7 @@ def refuse_nothing_to_ask(place: Path) -> None:
 
 @contextmanager
 def room_for(title: str, out: Path | None, overwrite: bool = False) -> Iterator[Path]:
-    """Where a new model goes: `out`, or a folder of its own, taken away at the end if nothing came into it.
+    """Where a new model goes: `out`, or a folder of its own, taken away at the end (and models/) if nothing came of it.
 
     Raises GlassnetError rather than overwrite.
     """
@@ -75,6 +76,7 @@ def room_for(title: str, out: Path | None, overwrite: bool = False) -> Iterator[
     finally:
         with suppress(OSError):
             folder.rmdir()
+            MODELS.rmdir()
 
 
 def reserved(title: str, *others: Path) -> Path:
@@ -82,18 +84,22 @@ def reserved(title: str, *others: Path) -> Path:
 
     Raises GlassnetError.
     """
-    while True:
+    quicker: OSError | None = None
+    for _ in range(ATTEMPTS):
         last = max((number for folder in (MODELS, *others) for number in _numbered(folder, title)), default=0)
         out = MODELS / f"{title}-{last + 1}"
         files.check_room(out, ROOM)
         files.recover_folder(out)
         try:
             out.mkdir(parents=True)
-        except FileExistsError:
-            continue  # another was quicker
+        except (FileExistsError, FileNotFoundError) as error:  # another took it, or took an empty models/ away
+            quicker = error
         except OSError as error:
             raise files.cannot_write(out, error) from error
-        return out
+        else:
+            return out
+    assert quicker is not None
+    raise files.cannot_write(MODELS, quicker) from quicker
 
 
 def choose_out(out: Path, overwrite: bool = False) -> Path:
