@@ -9,10 +9,11 @@ import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from glassnet.errors import GlassnetError
 
+SQLITE = "sqlite"
 WAIT_S = 60.0  # for another process that holds the database
 LOOKS = 50  # at tables that another process makes at the same moment; each look that fails finds one more there
 
@@ -20,7 +21,7 @@ LOOKS = 50  # at tables that another process makes at the same moment; each look
 def opened(url: str) -> RDBStorage:
     """The storage at an address, made where it isn't there yet. Raises GlassnetError for one that can't be used."""
     try:
-        return _one_by_one(_made(url)) if url.startswith("sqlite") else RDBStorage(url)
+        return _one_by_one(_made(url)) if url.startswith(SQLITE) else _made(url)
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError, optuna.exceptions.OptunaError) as error:
         raise unusable(url, error) from error
 
@@ -42,11 +43,12 @@ def shown(url: str) -> str:
 
 def _made(url: str) -> RDBStorage:
     """The storage, whose tables two processes may have begun to make at once: the slower one looks again."""
+    waiting = {"connect_args": {"timeout": WAIT_S}} if url.startswith(SQLITE) else {}
     left = LOOKS
     while True:
         try:
-            return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WAIT_S}})
-        except (OperationalError, IntegrityError) as error:
+            return RDBStorage(url, engine_kwargs=waiting)
+        except SQLAlchemyError as error:
             left -= 1
             if not left or not (isinstance(error, IntegrityError) or "already exists" in str(error)):
                 raise
